@@ -1,0 +1,1 @@
+"""What outlives the loss of one pod, node, zone or region."""

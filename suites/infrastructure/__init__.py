@@ -1,0 +1,1 @@
+"""The machines, versions and providers that a cluster stands on."""

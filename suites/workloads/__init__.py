@@ -1,0 +1,1 @@
+"""Properties of how workloads are run: rollout, kind, schedule, priority, probes, placement and resources."""
