@@ -13,7 +13,7 @@ from typing import Any
 
 from chaoslib.exceptions import InterruptExecution
 
-from chaos.trial import Trial, current
+from chaos.trial import AbortedError, Trial, current
 
 
 def before_method_control(context: dict[str, Any]) -> None:
@@ -62,15 +62,13 @@ def _note(trial: Trial, activity: dict[str, Any], run: Any) -> None:
 def _guarded(act: Callable[[Trial], None]) -> None:
     try:
         trial = current()
-        try:
-            act(trial)
-        except InterruptExecution as interrupt:
-            trial.aborted = str(interrupt)
-            raise
-        except Exception as error:  # anything but InterruptExecution would be swallowed, and the act would go on
-            trial.aborted = f"the guard failed: {error!r}"
-            raise InterruptExecution(trial.aborted) from error
-    except InterruptExecution:
-        raise
-    except Exception as error:  # no trial at all
+    except AbortedError as error:
         raise InterruptExecution(str(error)) from error
+    try:
+        act(trial)
+    except InterruptExecution as interrupt:
+        trial.aborted = str(interrupt)
+        raise
+    except Exception as error:  # Chaos Toolkit would swallow it and go on with the act
+        trial.aborted = f"the guard failed: {error!r}"
+        raise InterruptExecution(trial.aborted) from error

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from fixtures.limits import CHAOS_RECOVERED_AFTER
 
@@ -65,12 +66,15 @@ class Window:
 class Outage:
     """All windows of one series of probes.
 
+    `blind` is the longest outage in seconds that no probe can have seen, since it fits between the sending of one
+    success and the end of the next: it grows when probes are sent late, and when the server stalls without failing one.
     `flaps` counts successes inside a window, `late` the probes sent too late, and `slowest` is the longest time in
     seconds from a successful probe's due time to its end: a stall shorter than the deadline fails no probe, but shows
     there.
     """
 
     windows: tuple[Window, ...]
+    blind: float
     probes: int
     late: int
     flaps: int
@@ -122,7 +126,9 @@ def outage(
         flaps += flapped
     late = sum(sample.sent - sample.due > late_after for sample in ordered)
     slowest = max((sample.ended - sample.due for sample in ordered if sample.failure is None), default=0.0)
-    return Outage(tuple(windows), len(ordered), late, flaps, slowest)
+    pairs = [(one, other) for one, other in pairwise(ordered) if one.failure is other.failure is None]
+    blind = max((other.ended - one.sent for one, other in pairs), default=0.0)
+    return Outage(tuple(windows), blind, len(ordered), late, flaps, slowest)
 
 
 def _window(ordered: list[Sample], first: int, recovered_after: int) -> tuple[Window, int, int]:

@@ -27,6 +27,7 @@ def summary(trial: Trial) -> dict[str, Any]:
                 "at_most_s": round(outage.upper, 3),
                 "windows": len(outage.windows),
                 "over": outage.closed,
+                "unseen_at_most_s": round(outage.blind, 3),
                 "probes": outage.probes,
                 "late": outage.late,
                 "flaps": outage.flaps,

@@ -36,7 +36,7 @@ InForce = Callable[[Limit], float]
 
 @dataclass(frozen=True, slots=True)
 class ServerSide:
-    """The API servers' own view of the run. `void` says why there is none, `refused` that reading it was not allowed."""
+    """The API servers' own view of the run. `void` says why there is none, `refused` that it was not allowed."""
 
     rows: tuple[ServerRow, ...] = ()
     total: Interval | None = None
@@ -72,8 +72,8 @@ def measure(
 ) -> Baseline:
     """Run the read baseline against a cluster and write `samples/read-baseline.{csv.gz,json,svg}` into the bundle.
 
-    `servers` are the URLs of the API servers (default: the kubeconfig's one). Raises ApiError for a cluster that refuses
-    or fails a row of the mix, ValueError for a kubeconfig that load cannot use, LoadError when nothing was sent.
+    `servers` are the URLs of the API servers (default: the kubeconfig's one). Raises ApiError for a cluster that
+    refuses or fails a row of the mix, LoadError for a kubeconfig that load cannot use and when nothing was sent.
     """
     target = mix.target(open_link(kubeconfig, context, None), servers)
     apis = [Api.connect(kubeconfig, context, server=server, read_only=True) for server in target.servers]
@@ -103,7 +103,9 @@ def judged(result: LoadResult, server: ServerSide, in_force: InForce) -> Baselin
         rows=statistics(measured),
         merged=statistics(measured, by_reading=False),
         failed_share=failed_share(measured),
-        doubts=doubts(measured, result.intended, result.sent, result.generator_cpu, result.trouble, gates),
+        doubts=doubts(
+            measured, gates, intended=result.intended, generator_cpu=result.generator_cpu, trouble=result.trouble
+        ),
         server=server,
         evidence=tuple(f"samples/{result.scenario.name}.{ending}" for ending in ("csv.gz", "json", "svg")),
     )
@@ -119,10 +121,10 @@ def _scrape(apis: Sequence[Api]) -> list[Scrape] | ServerSide:
 
 
 def _server_side(before: list[Scrape] | ServerSide, after: list[Scrape] | ServerSide, bound: float) -> ServerSide:
-    for scraped in (before, after):
-        if isinstance(scraped, ServerSide):
-            return scraped
-    assert isinstance(before, list) and isinstance(after, list)
+    if isinstance(before, ServerSide):
+        return before
+    if isinstance(after, ServerSide):
+        return after
     try:
         rows = server_side.rows(server_side.difference(before, after), bound)
         return ServerSide(rows, server_side.total(rows))
@@ -145,7 +147,7 @@ def _write(baseline: Baseline, bundle: Path, bound: float) -> None:
     ]
     subtitle = (
         f"{result.rate:g} requests/s, open loop, {result.seconds:g} s from {result.started:%Y-%m-%d %H:%M:%S} UTC; "
-        "left: each request over time; right: latency by percentile"
+        "left: each request over these seconds, right: latency by percentile"
     )
     drawn = picture.draw("API server latency, read baseline", subtitle, result.seconds, panels)
     place.with_suffix(".svg").write_text(drawn)
@@ -157,8 +159,8 @@ def _note(row: RowStatistics, baseline: Baseline) -> str:
     own = server_row(row, baseline.server.rows)
     if own is None or row.mean is None:
         return ""
-    means = f"mean {row.mean * 1000:.1f} ms here, {own.mean * 1000:.1f} ms in the server (both readings)"
-    return f"{means}; {own.within.value:.2%} of the server's within {own.edge * 1000:g} ms"
+    means = f"mean {row.mean * 1000:.1f} ms, in the server {own.mean * 1000:.1f} ms (both readings)"
+    return f"{means}, {own.within.value:.2%} within {own.edge * 1000:g} ms"
 
 
 def server_row(row: RowStatistics, rows: Sequence[ServerRow]) -> ServerRow | None:

@@ -80,7 +80,7 @@ class Client:
         idle = self._idle[server]
         while idle:
             connection = idle.pop()
-            # Readable before anything was asked: the server has hung up. Go's transport drops such a connection as well.
+            # Readable before anything was asked: the server has hung up. Go's transport drops such a connection, too.
             if connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]:
                 return connection
             connection.close()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fixtures.clusters.embedded.handle import EmbeddedCluster
 from fixtures.limits import PROGRESS_LINE_EVERY
 from fixtures.plugin.run import Run
 
@@ -16,21 +15,47 @@ if TYPE_CHECKING:
     from load.baseline import Baseline
 
 
-@pytest.fixture(scope="session")
-def read_baseline(run: Run) -> Baseline:
-    """The read baseline (L01), sent to every API server of an embedded cluster, else to the one of the kubeconfig."""
-    from load.baseline import measure
+class Scenarios:
+    """Sends a scenario when a check first asks for it; a check that is not run, for want of consent, sends nothing."""
 
-    state = run.cluster.state
-    servers = EmbeddedCluster.load(state).api_servers if state else ()
-    return measure(
-        run.cluster.kubeconfig,
-        run.cluster.context,
-        run.bundle,
-        servers=servers,
-        in_force=run.policy.limit,
-        progress=_now_and_then(run.say),
-    )
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._baseline: Baseline | Exception | None = None
+
+    def read_baseline(self) -> Baseline:
+        """The read baseline, sent to every API server of an embedded cluster, else to the one of the kubeconfig.
+
+        Raises what stopped it, each time and without trying again: ApiError, LoadError, ClusterError.
+        """
+        if self._baseline is None:
+            try:
+                self._baseline = self._measured()
+            except Exception as error:  # noqa: BLE001  raised again below, to every check that asks
+                self._baseline = error
+        if isinstance(self._baseline, Exception):
+            raise self._baseline
+        return self._baseline
+
+    def _measured(self) -> Baseline:
+        # The Kubernetes client and the embedded cluster take a second to import, which other runs have no use for.
+        from fixtures.clusters.embedded.handle import EmbeddedCluster
+        from load.baseline import measure
+
+        run = self._run
+        return measure(
+            run.cluster.kubeconfig,
+            run.cluster.context,
+            run.bundle,
+            servers=EmbeddedCluster.load(run.cluster.state).api_servers if run.cluster.state else (),
+            in_force=run.policy.limit,
+            progress=_now_and_then(run.say),
+        )
+
+
+@pytest.fixture(scope="session")
+def scenarios(run: Run) -> Scenarios:
+    """The load scenarios of this run."""
+    return Scenarios(run)
 
 
 def _now_and_then(say: Callable[[str], None]) -> Callable[[str], None]:

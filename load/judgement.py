@@ -1,4 +1,4 @@
-"""From samples to outcomes: statistics of each row, reasons to doubt the whole run, and percentiles held against an SLO."""
+"""From samples to outcomes: statistics of each row, reasons to doubt a whole run, percentiles held against an SLO."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from fixtures.limits import LOAD_BLOCK, LOAD_CONFIDENCE, LOAD_RESAMPLES
 from load.percentiles import Interval, block_bootstrap, minimum_samples, nearest_rank, percentile
-from load.samples import Sample
+from load.samples import DROPPED, Sample
 from load.scenario import STREAMED
 
 
@@ -50,7 +50,7 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class RowStatistics:
-    """One row's latencies, successes only. `reading` is "" where both readings were taken together; times in seconds."""
+    """One row's latencies in seconds, successes only. `reading` is "" where both readings were taken together."""
 
     verb: str
     resource: str
@@ -123,7 +123,7 @@ def _tail(good: Sequence[Sample], quantile: float, seed: int) -> Tail | None:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What a run must keep for its percentiles to mean anything: shares, cores and seconds (fixtures/limits.py, LOAD_*)."""
+    """What a run must keep for its percentiles to mean anything: a share, cores and seconds (limits LOAD_*)."""
 
     achieved: float
     generator_cpu: float
@@ -131,10 +131,11 @@ class Gates:
 
 
 def doubts(
-    samples: Sequence[Sample], intended: int, sent: int, generator_cpu: float, trouble: str, gates: Gates
+    samples: Sequence[Sample], gates: Gates, *, intended: int, generator_cpu: float, trouble: str = ""
 ) -> tuple[str, ...]:
     """The reasons why a run as a whole decides nothing; none for a run to be believed."""
     found = [trouble] if trouble else []
+    sent = sum(sample.code != DROPPED for sample in samples)
     if sent < gates.achieved * intended:
         found.append(f"{sent} of {intended} intended requests were sent, fewer than {gates.achieved:.0%}")
     if generator_cpu > gates.generator_cpu:

@@ -1,4 +1,4 @@
-"""What the read baseline asks for, and as whom: the rows, chosen on the cluster itself, and the target's credentials."""
+"""What the read baseline asks for, and as whom: rows chosen on the cluster itself, and the target's credentials."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from fixtures.api import Api
 from fixtures.api_connect import Link
 from fixtures.limits import LOAD_PAGE, LOAD_WATCH_SECONDS
-from load.scenario import Row, Scenario, Target
+from load.scenario import LoadError, Row, Scenario, Target
 
 READ_BASELINE = Path(__file__).parent / "read_baseline.py"
 
 _ONE = "/api/v1/namespaces/default/services/kubernetes"
-"""An object that every cluster has and that no controller rewrites, so that reading it never fails for its own reasons."""
+"""An object that every cluster has and that no controller takes away, so that a failed read is the server's doing."""
 
 
 def read_baseline(api: Api) -> Scenario:
@@ -49,10 +49,10 @@ def fullest_namespace(pods: list[dict[str, Any]]) -> str:
 
 
 def target(link: Link, servers: tuple[str, ...] = ()) -> Target:
-    """The servers (default: the kubeconfig's) with the link's credentials. Raises ValueError for a proxy, which load does not take."""
+    """The servers (default: the kubeconfig's) with the link's credentials. Raises LoadError for a proxy."""
     settings = link.client.configuration
     if settings.proxy:
-        raise ValueError("the kubeconfig has a proxy-url; latency through a proxy is not the API server's")
+        raise LoadError("the kubeconfig has a proxy-url; latency through a proxy is not the API server's")
     bearer = link.credentials("/version", "GET").get("authorization", "")
     return Target(
         servers=servers or (link.host,),

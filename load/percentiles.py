@@ -1,6 +1,7 @@
 """Percentiles and shares with honest intervals: order statistics, block bootstrap, exact binomial. Pure functions.
 
-Nothing here is smoothed or interpolated: a percentile is one of the samples, and an interval states the probability that it covers.
+Nothing here is smoothed or interpolated: a percentile is one of the samples, and an interval states how probably it
+covers the truth.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _largest(n: int, holds: Callable[[int], bool]) -> int:
 
 
 def percentile(samples: Sequence[float], quantile: float, confidence: float) -> Interval:
-    """The quantile of the samples (nearest rank) with its interval by order statistics. Raises ValueError without samples."""
+    """The quantile (nearest rank) with its interval by order statistics. Raises ValueError without samples."""
     if not samples:
         raise ValueError("no samples, no percentile")
     ordered = sorted(samples)
@@ -118,7 +119,13 @@ def nearest_rank(n: int, quantile: float) -> int:
 
 
 def block_bootstrap(
-    samples: Sequence[tuple[float, float]], quantile: float, confidence: float, *, block: float, resamples: int, seed: int
+    samples: Sequence[tuple[float, float]],
+    quantile: float,
+    confidence: float,
+    *,
+    block: float,
+    resamples: int,
+    seed: int,
 ) -> tuple[float, float]:
     """The interval of a quantile when samples that are near in time depend on each other.
 
@@ -154,7 +161,7 @@ def _resampled(falling: list[tuple[float, int]], sizes: list[int], quantile: flo
 
 
 def share(hits: int, n: int, confidence: float) -> Interval:
-    """The share hits/n with its exact (Clopper-Pearson) interval. Raises ValueError for no trials or impossible counts."""
+    """The share hits/n with its exact (Clopper-Pearson) interval. Raises ValueError for impossible counts."""
     if not 0 <= hits <= n or n == 0:
         raise ValueError(f"{hits} of {n} is no share")
     tail = (1 - confidence) / 2

@@ -27,15 +27,16 @@ _STYLE = """
 .kw-load .title{font-size:16px;font-weight:600}.kw-load .row{font-weight:600}
 .kw-load .grid{stroke:var(--grid);fill:none}.kw-load .bound{stroke:var(--bound);stroke-width:1.5;stroke-dasharray:6 4}
 .kw-load .named{fill:var(--bound);font-size:11px}
-.kw-load .dots{stroke:var(--dot);stroke-width:2.6;stroke-linecap:round;opacity:.45;fill:none}
-.kw-load .failed{stroke:var(--bad);stroke-width:1.8;fill:none}.kw-load .tail{stroke:var(--line);stroke-width:1.8;fill:none}
+.kw-load .dots{stroke:var(--dot);stroke-width:2.4;stroke-linecap:round;opacity:.65;fill:none}
+.kw-load .failed{stroke:var(--bad);stroke-width:1.8;fill:none}
+.kw-load .tail{stroke:var(--line);stroke-width:1.8;fill:none}
 .kw-load .interval{stroke:var(--line);stroke-width:5;opacity:.5}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One row to draw: its numbers, its samples, the bound (s) of its p95 where it has one, and a note of the server's."""
+    """One row to draw: its numbers, its samples, the bound (s) of its p95 where it has one, and a note."""
 
     row: RowStatistics
     samples: Sequence[Sample]
@@ -48,11 +49,12 @@ def draw(title: str, subtitle: str, seconds: float, panels: Sequence[Panel]) -> 
     scale = _scale(panels)
     height = _TOP + len(panels) * (_PANEL + _HEAD + _FOOT)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="kw-load" viewBox="0 0 {WIDTH} {height}" '
-        f'role="img" style="width:100%;max-width:{WIDTH}px;height:auto" font-family="system-ui,sans-serif">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="kw-load" viewBox="0 0 {WIDTH} {height}" role="img"',
+        f'style="width:100%;max-width:{WIDTH}px;height:auto">',
         f"<title>{escape(title)}</title><style>{_STYLE}</style>",
         f'<rect width="{WIDTH}" height="{height}" style="fill:var(--bg)"/>',
-        f'<text class="title" x="12" y="26">{escape(title)}</text><text class="dim" x="12" y="46">{escape(subtitle)}</text>',
+        f'<text class="title" x="12" y="26">{escape(title)}</text>',
+        f'<text class="dim" x="12" y="46">{escape(subtitle)}</text>',
     ]
     for place, panel in enumerate(panels):
         parts += _panel(panel, seconds, scale, _TOP + place * (_PANEL + _HEAD + _FOOT))
@@ -82,7 +84,7 @@ def _panel(panel: Panel, seconds: float, scale: _Scale, top: float) -> Iterator[
     failures = "".join(f", {count} {code}" for code, count in row.failed.items())
     yield f'<text class="row" x="12" y="{top + 12}">{escape(row.label)}</text>'
     yield f'<text x="{WIDTH - 18}" y="{top + 12}" text-anchor="end">{escape(_numbers(row) + failures)}</text>'
-    yield from _axes(scale, seconds, base, right)
+    yield from _axes(scale, base, right)
     yield f'<path class="dots" d="{_dots(panel.samples, seconds, scale, base)}"/>'
     yield f'<path class="failed" d="{_crosses(panel.samples, seconds, base)}"/>'
     yield f'<path class="tail" d="{_tail(panel.samples, scale, base, right)}"/>'
@@ -109,13 +111,12 @@ def _numbers(row: RowStatistics) -> str:
     )
 
 
-def _axes(scale: _Scale, seconds: float, base: float, right: float) -> Iterator[str]:
+def _axes(scale: _Scale, base: float, right: float) -> Iterator[str]:
     for decade in _DECADES:
         if scale.low <= decade <= scale.high:
             y = scale.y(decade, base)
             yield f'<path class="grid" d="M{_LEFT} {y:.1f}H{_LEFT + _TIME}M{right} {y:.1f}H{right + _TAIL}"/>'
             yield f'<text class="dim" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_short(decade)}</text>'
-    yield f'<text class="dim" x="{_LEFT + _TIME}" y="{base + _PANEL + 16}" text-anchor="end">{seconds:g} s</text>'
     for nine in _NINES:
         x = right + _nine(nine)
         yield f'<path class="grid" d="M{x:.1f} {base}V{base + _PANEL}"/>'

@@ -1,6 +1,7 @@
 """The locustfile of the read baseline: GET, LIST in a namespace, LIST of the cluster and WATCH, in open loop.
 
-It is no module to import: Locust loads it in its own process, with the plan that load.runner wrote (load.mix says what is read).
+It is no module to import: Locust loads it in its own process, with the plan that load.runner wrote. load.mix says what
+is read.
 """
 
 from __future__ import annotations

@@ -17,15 +17,11 @@ from typing import IO, Any
 
 from fixtures.limits import LOAD_IN_FLIGHT, LOAD_REQUEST_DEADLINE, LOAD_START_DEADLINE, LOAD_WARM_UP
 from load.samples import DROPPED, Sample, read
-from load.scenario import Plan, Scenario, Target
+from load.scenario import PLAN, LoadError, Plan, Scenario, Target
 
 ROOT = Path(__file__).resolve().parent.parent
 
 Progress = Callable[[str], None]
-
-
-class LoadError(Exception):
-    """A run that gave no samples; the message says what happened and shows what Locust wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,21 +135,23 @@ def _start(scenario: Scenario, plan: Plan, folder: Path, log: IO[bytes]) -> subp
     plan.write(folder / "plan.json")
     # Locust reads its settings from LOCUST_* and ~/.locust.conf as well; none of a user's own may change the load.
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-    surroundings |= {"HOME": str(folder), "PYTHONPATH": str(ROOT), "KUBEWORTHY_LOAD_PLAN": str(folder / "plan.json")}
-    # fmt: off
-    command = [
-        sys.executable, "-m", "locust", "-f", str(scenario.locustfile), "--headless",
-        "-u", "1", "-r", "1", "--only-summary", "--exit-code-on-error", "0", "--loglevel", "WARNING",
-    ]  # fmt: on
+    surroundings |= {"HOME": str(folder), "PYTHONPATH": str(ROOT), PLAN: str(folder / "plan.json")}
+    options = "--headless --users 1 --spawn-rate 1 --only-summary --exit-code-on-error 0 --loglevel WARNING"
     return subprocess.Popen(
-        command, cwd=folder, env=surroundings, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(plan.progress,)
+        [sys.executable, "-m", "locust", "-f", str(scenario.locustfile), *options.split()],
+        cwd=folder,
+        env=surroundings,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=(plan.progress,),
     )
 
 
 def _attend(
     process: subprocess.Popen[bytes], pipe: int, deadline: float, seconds: float, progress: Progress | None
 ) -> tuple[dict[str, Any], str]:
-    """Listen until the generator ends or the deadline passes; it is ended in every case. Returns its facts and any trouble."""
+    """Listen until the generator ends or the deadline passes; end it in any case. Returns its facts and any trouble."""
     heard, ends = _Heard(), time.monotonic() + deadline
     try:
         while (left := ends - time.monotonic()) > 0:

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from load.scenario import Row
-
 COLUMNS = ("intended", "start", "end", "verb", "resource", "scope", "reading", "code", "bytes")
 
 DROPPED = "dropped"
@@ -64,10 +62,10 @@ class Writer:
         self._file.write((",".join(COLUMNS) + "\n").encode())
         self.flush()
 
-    def add(self, row: Row, intended: float, start: float, end: float, code: str, size: int) -> None:
-        """Write one sample."""
-        line = f"{intended:.6f},{start:.6f},{end:.6f},{row.verb},{row.resource},{row.scope},{row.reading},{code},{size}\n"
-        self._file.write(line.encode())
+    def add(self, one: Sample) -> None:
+        """Write one sample, its times to the microsecond."""
+        times = f"{one.intended:.6f},{one.start:.6f},{one.end:.6f}"
+        self._file.write(f"{times},{','.join(one.row)},{one.code},{one.bytes}\n".encode())
 
     def flush(self) -> None:
         """End the compressor's block and hand it to the operating system."""

@@ -12,8 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+PLAN = "KUBEWORTHY_LOAD_PLAN"
+"""The environment variable that names the plan's file to the generating process."""
+
 STREAMED = frozenset({"WATCH", "WATCHLIST", "CONNECT", "PROXY"})
 """Verbs that Kubernetes' SLO and the requirement leave out: their duration is the length of a stream."""
+
+
+class LoadError(Exception):
+    """A load that could not be sent at all; the message says why, and shows what Locust wrote where that helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,11 @@ class Row:
     kind: str
     weight: int
     group: str = ""
+
+    @property
+    def name(self) -> tuple[str, str, str, str]:
+        """Verb, resource, scope and reading: what tells rows apart."""
+        return (self.verb, self.resource, self.scope, self.reading)
 
     @property
     def label(self) -> str:
@@ -117,7 +129,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One request's intended start, in seconds from the start of the measured time (negative while warming up), and row."""
+    """One request: its intended start, in seconds from the start of the measured time (below 0: warm-up), and its row."""
 
     at: float
     row: int

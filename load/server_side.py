@@ -1,4 +1,4 @@
-"""The API servers' own latency histograms over a run: scraped before and after, subtracted, as exact shares below a bucket edge."""
+"""The API servers' own latency histograms over a run: scraped before and after, subtracted, as exact shares."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def parse(server: str, text: str) -> Scrape:
 def difference(before: Sequence[Scrape], after: Sequence[Scrape]) -> dict[Key, float]:
     """What was counted between the scrapes, summed over the servers.
 
-    Raises VoidSeriesError where a server is missing, was restarted in between, or is another one behind the same address.
+    Raises VoidSeriesError where a server is missing, was restarted, or is another one behind the same address.
     """
     total: dict[Key, float] = defaultdict(float)
     later = {scrape.server: scrape for scrape in after}
@@ -85,7 +85,7 @@ def difference(before: Sequence[Scrape], after: Sequence[Scrape]) -> dict[Key, f
         if second is None:
             raise VoidSeriesError(f"{first.server} was not scraped after the run")
         if second.started != first.started:
-            raise VoidSeriesError(f"{first.server} was restarted during the run, or its address leads to several servers")
+            raise VoidSeriesError(f"{first.server} was restarted meanwhile, or its address leads to several servers")
         for key, value in second.counters.items():
             grown = value - first.counters.get(key, 0.0)
             if grown < 0:
@@ -97,8 +97,8 @@ def difference(before: Sequence[Scrape], after: Sequence[Scrape]) -> dict[Key, f
 def rows(grown: dict[Key, float], bound: float) -> tuple[ServerRow, ...]:
     """Each verb, resource and scope that was asked for, most requests first.
 
-    Shares are counted at the largest bucket edge within `bound` (s), so that nothing is interpolated. Raises VoidSeriesError
-    where no edge is that small.
+    Shares are counted at the largest bucket edge within `bound` (s), so that nothing is interpolated. Raises
+    VoidSeriesError where no edge is that small.
     """
     metric = SLI if any(key[0] == SLI for key in grown) else WHOLE
     edges = {float(key[4]) for key in grown if key[0] == metric and key[4] not in ("sum", "count")}

@@ -1,46 +1,56 @@
-"""From the read baseline to a verdict: first whether it can be believed, then whether each percentile is within its bound."""
+"""From the read baseline to a verdict: whether it can be believed, then whether each figure is within its bound."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
-from fixtures.limits import LOAD_ERROR_RATIO
+from fixtures.api import ApiError, Forbidden
+from fixtures.limits import API_LATENCY_P95, API_LATENCY_SHARE, LOAD_ERROR_RATIO
 from fixtures.policy import Policy
 from fixtures.readiness import Findings
 from load.baseline import Baseline
 from load.judgement import Outcome, RowStatistics, few
+from load.scenario import LoadError
 
 TOP = 5
 """How many kinds of failure a finding names."""
 
 
-def believable(baseline: Baseline, findings: Findings, policy: Policy) -> None:
-    """Attach the evidence, and end as inconclusive where the run as a whole decides nothing.
+def sent(send: Callable[[], Baseline], findings: Findings) -> Baseline:
+    """The scenario's outcome; ends the check where it may not be sent (not assessed) or could not be (inconclusive)."""
+    try:
+        return send()
+    except Forbidden as error:
+        findings.not_assessed(f"the load's own requests are refused: {error}")
+    except (ApiError, LoadError) as error:
+        findings.inconclusive(f"the load could not be sent: {error}")
 
-    Failed requests are judged first and apart: they are in no percentile, so that a server that refuses everything at once
-    never looks fast.
+
+def believable(baseline: Baseline, findings: Findings, policy: Policy) -> None:
+    """Attach the evidence, judge the failed requests, and end as inconclusive where the run as a whole decides nothing.
+
+    Failed requests are judged apart: they are in no percentile, so that a server that refuses everything at once never
+    looks fast.
     """
     for path in baseline.evidence:
         findings.attach(path)
-    result = baseline.result
-    findings.measure("requests sent", result.sent, "requests")
-    findings.measure("failed requests", baseline.failed_share * 100, "%", policy.limit(LOAD_ERROR_RATIO) * 100)
-    findings.measure("generator", result.generator_cpu, "cores")
-    if baseline.server.total is not None:
-        findings.measure("within the target, by the API servers", baseline.server.total.value * 100, "%")
-    codes: dict[str, int] = {}
+    budget = policy.limit(LOAD_ERROR_RATIO)
+    findings.measure("requests sent", baseline.result.sent, "requests")
+    findings.measure("failed requests", baseline.failed_share * 100, "%", budget * 100)
+    findings.measure("generator", baseline.result.generator_cpu, "cores")
+    codes: Counter[str] = Counter()
     for row in baseline.rows:
-        for code, count in row.failed.items():
-            codes[code] = codes.get(code, 0) + count
-    worst = ", ".join(f"{count} x {code}" for code, count in sorted(codes.items(), key=lambda one: -one[1])[:TOP])
+        codes.update(row.failed)
+    worst = ", ".join(f"{count} x {code}" for code, count in codes.most_common(TOP))
     findings.expect(
-        baseline.failed_share <= policy.limit(LOAD_ERROR_RATIO),
+        baseline.failed_share <= budget,
         "failed requests",
-        expected=f"at most {policy.limit(LOAD_ERROR_RATIO):.2%} of all requests",
+        expected=f"at most {budget:.2%} of all requests",
         observed=f"{baseline.failed_share:.2%}" + (f" ({worst})" if worst else ""),
         look="the samples with another code than 200",
     )
-    if baseline.doubts and not findings.failures:
+    if baseline.doubts:
         findings.inconclusive("; ".join(baseline.doubts))
 
 
@@ -49,8 +59,8 @@ def percentile_within(
 ) -> None:
     """Hold a percentile of every judged row against its bound, in seconds.
 
-    A row whose interval lies beyond is a finding; one whose interval spans the bound, or that has too few answers, leaves
-    the whole inconclusive unless another row fails.
+    A row whose interval lies beyond is a finding; one whose interval spans the bound, or that has too few answers,
+    leaves the whole inconclusive unless another row fails.
     """
     undecided = []
     for row in rows:
@@ -64,7 +74,8 @@ def percentile_within(
         name = f"p{quantile * 100:g} {row.label}"
         findings.measure(name, tail.interval.value * 1000, "ms", bound(row) * 1000)
         outcome = tail.against(bound(row))
-        said = f"{tail.interval.value * 1000:.1f} ms, between {_ms(tail.lower)} and {_ms(tail.upper)} with 95 % confidence"
+        between = f"between {_ms(tail.lower)} and {_ms(tail.upper)} with 95 % confidence"
+        said = f"{tail.interval.value * 1000:.1f} ms, {between}"
         if outcome is Outcome.UNDECIDED:
             undecided.append(f"{row.label}: {said}")
             continue
@@ -77,6 +88,40 @@ def percentile_within(
         )
     if undecided and not findings.failures:
         findings.inconclusive("not decided by these samples (a longer run may): " + "; ".join(undecided))
+
+
+def server_agrees(baseline: Baseline, findings: Findings, policy: Policy) -> None:
+    """Hold the API servers' own histogram, of all requests of all clients meanwhile, against the same target.
+
+    What was sent from here is reads alone; the histogram also has the writes of every controller. Without it the
+    property is not assessed (refused) or inconclusive (void), unless a percentile failed already.
+    """
+    server, wanted = baseline.server, policy.limit(API_LATENCY_SHARE)
+    if server.total is None:
+        if findings.failures:
+            return
+        if server.refused:
+            findings.not_assessed(f"{server.void}; the percentiles measured here are indicative only")
+        findings.inconclusive(f"the API servers' own histogram is void: {server.void}")
+    share, edge = server.total, server.rows[0].edge
+    lower, upper = share.lower or 0.0, 1.0 if share.upper is None else share.upper
+    findings.measure(f"API servers: within {edge * 1000:g} ms", share.value * 100, "%", wanted * 100)
+    said = f"{share.value:.2%} of {share.n} requests, between {lower:.2%} and {upper:.2%} with 95 % confidence"
+    # At an edge below the target a low share decides nothing: the missing requests may lie in between.
+    missed = upper < wanted and edge == policy.limit(API_LATENCY_P95)
+    if lower < wanted and not missed:
+        if not findings.failures:
+            findings.inconclusive(f"not decided by the API servers' histogram: {said}")
+        return
+    slowest = sorted(server.rows, key=lambda row: row.requests * (row.within.value - 1))[:TOP]
+    names = ", ".join(f"{row.verb} {row.resource} ({row.scope})" for row in slowest if row.within.value < 1)
+    findings.expect(
+        not missed,
+        "the API servers' own histogram",
+        expected=f"at least {wanted:.0%} of all requests within {edge * 1000:g} ms",
+        observed=said + (f"; most of the slow ones: {names}" if names else ""),
+        look="server in samples/read-baseline.json in the bundle",
+    )
 
 
 def _ms(value: float | None) -> str:

@@ -150,7 +150,7 @@ def _print_examination(found: Examination) -> None:
     if found.decision:
         decision = found.decision
         print(f"  verdict         {found.recorded} on {found.ended or 'a run that did not end'}")
-        print(f"  from the records {decision.verdict}: {decision.reasons[0]}")
+        print(f"  recomputed      {decision.verdict}: {decision.reasons[0]}")
         print(
             f"  readiness       {decision.readiness.percent} % ({decision.readiness.part} of {decision.readiness.whole})"
         )

@@ -19,6 +19,7 @@ from allure_commons.types import AttachmentType, LabelType, LinkType
 from allure_commons.types import Severity as AllureSeverity
 
 from reports import evidence
+from reports.properties import PropertyInfo
 from reports.record import NAMESPACE, Finding, Record, explain
 from reports.timeline import Timeline, draw
 from reports.view import Group, View
@@ -54,9 +55,6 @@ STEPS_SHOWN = 200
 """Holding subjects that one result lists as steps; those that do not hold are all listed."""
 
 _TELLING = BREAKS | {Verdict.NOT_ASSESSED}
-
-DOCS = "../../"
-"""From Allure's HTML (report/allure/index.html) to the bundle's root, where the pages of the properties lie."""
 
 
 def write(view: View, folder: Path) -> int:
@@ -106,11 +104,16 @@ def _result(view: View, group: Group, attachments: _Attachments) -> dict[str, An
         ],
         "steps": _steps(group),
     }
-    if info and info.doc:
-        base = view.run.docs_url.rstrip("/") + "/" if view.run.docs_url else DOCS
-        result["links"] = [{"type": LinkType.LINK, "url": base + info.doc, "name": f"What {group.property} means"}]
+    attached = attachments.of(group.records)
+    if info:
         result["description"] = f"{title}\n\nProperty `{group.property}`, proof holds for {info.ttl}."
-    if attached := attachments.of(group.records):
+        # Allure shows relative links but lets nobody follow them, so without an address the page itself is attached
+        if info.doc and view.run.docs_url:
+            url = view.run.docs_url.rstrip("/") + "/" + info.doc
+            result["links"] = [{"type": LinkType.LINK, "url": url, "name": f"What {group.property} means"}]
+        elif page := attachments.page(info):
+            attached.append(page)
+    if attached:
         result["attachments"] = attached
     return result
 
@@ -202,7 +205,7 @@ def _bound(bound: float | None, unit: str) -> str:
     return "" if bound is None else f" (bound {bound:g} {unit})"
 
 
-_ATTACHED = {".json": AttachmentType.JSON, ".svg": AttachmentType.SVG}
+_ATTACHED = {".json": AttachmentType.JSON.mime_type, ".svg": AttachmentType.SVG.mime_type, ".md": "text/markdown"}
 
 
 class _Attachments:
@@ -226,12 +229,19 @@ class _Attachments:
                 attached.append(self._attach(path + ".svg", f"Timeline: {timeline.title}", ".svg", picture))
         return attached
 
+    def page(self, info: PropertyInfo) -> dict[str, str] | None:
+        """The page of a property, if the bundle has it."""
+        file = self._bundle / info.doc
+        if not info.doc or not file.is_file():
+            return None
+        return self._attach(info.doc, f"What {info.id} means", ".md", file.read_bytes)
+
     def _attach(self, key: str, name: str, suffix: str, content: Callable[[], bytes]) -> dict[str, str]:
         if key not in self._made:
-            kind = _ATTACHED[suffix]
-            source = ATTACHMENT_PATTERN.format(prefix=uuid.uuid5(NAMESPACE, f"attachment\n{key}"), ext=kind.extension)
+            prefix = uuid.uuid5(NAMESPACE, f"attachment\n{key}")
+            source = ATTACHMENT_PATTERN.format(prefix=prefix, ext=suffix.removeprefix("."))
             (self._folder / source).write_bytes(content())
-            self._made[key] = {"name": name, "source": source, "type": kind.mime_type}
+            self._made[key] = {"name": name, "source": source, "type": _ATTACHED[suffix]}
         return self._made[key]
 
 

@@ -28,14 +28,14 @@ SUBJECTS_SPELT_OUT = 20
 SUBJECTS_NAMED = 200
 FINDINGS_SPELT_OUT = 6
 """So much of each property that does not hold is on the page; the rest is counted, and stands in records.jsonl."""
-PICTURE_BYTES = 400_000
+PICTURE_BYTES = 800_000
 """The largest picture that is put into the page."""
 
 VERDICT_WORDS = {RunVerdict.READY: "Ready", RunVerdict.NOT_READY: "Not ready", RunVerdict.INCOMPLETE: "Incomplete"}
 WORDS = {
-    Verdict.FAIL: "fails",
-    Verdict.ERROR: "error: could not be decided",
-    Verdict.STALE: "stale evidence",
+    Verdict.FAIL: "fail",
+    Verdict.ERROR: "error",
+    Verdict.STALE: "stale",
     Verdict.NOT_ASSESSED: "not assessed",
     Verdict.WAIVED: "waived",
     Verdict.ATTESTED: "attested",

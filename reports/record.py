@@ -6,7 +6,7 @@ import builtins
 import json
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,10 @@ class Record:
 
 
 def _without_empty(value: Finding | Measure) -> dict[str, Any]:
-    return {name: item for name in value.__slots__ if (item := getattr(value, name)) not in ("", None)}
+    """Only what has a default may be left out: a measure without a unit has to come back as one."""
+    optional = {one.name for one in fields(value) if one.default is not MISSING}
+    plain = {one.name: getattr(value, one.name) for one in fields(value)}
+    return {name: item for name, item in plain.items() if name not in optional or item not in ("", None)}
 
 
 def explain(record: Record) -> str:

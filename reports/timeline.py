@@ -160,9 +160,10 @@ def _lane(timeline: Timeline, lane: str, scale: _Scale, top: int) -> tuple[list[
             f'<rect class="tl-{window.kind}" x="{left:.2f}%" width="{max(right - left, 0.6):.2f}%" '
             f'y="{middle - 8}" height="16" rx="2"><title>{window.kind} {_seconds(window.end - window.start)}</title></rect>'
         )
-        anchor, at = ("start", left) if left < 60 else ("end", right)
+        anchor, at, shift = ("start", left, 3) if left < 60 else ("end", right, -3)
         words = f"{window.kind} {_seconds(window.end - window.start)}"
-        parts.append(f'<text class="tl-dim" x="{at:.2f}%" y="{middle + 25}" text-anchor="{anchor}">{words}</text>')
+        place = f'x="{at:.2f}%" dx="{shift}" y="{middle + 25}" text-anchor="{anchor}"'
+        parts.append(f'<text class="tl-dim" {place}>{words}</text>')
     levels: list[float] = []
     for number, event in enumerate(timeline.events, 1):
         if event.lane != lane:

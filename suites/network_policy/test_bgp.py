@@ -39,7 +39,9 @@ def test_bgp_sessions_are_up_and_authenticated(
             findings.expect(session.established, place, expected="Established", observed=session.state)
     wanted = int(policy.limit(limits.BGP_PEERS))
     for node, addresses in sorted(peers.items()):
-        findings.expect(len(addresses) >= wanted, f"Node {node}", expected=f"{wanted} peers", observed=sorted(addresses))
+        findings.expect(
+            len(addresses) >= wanted, f"Node {node}", expected=f"{wanted} peers", observed=sorted(addresses)
+        )
     if policy.subjects.bgp_prefixes:
         _judge_prefixes(findings, found.prefixes, policy.subjects.bgp_prefixes)
     if found.unclear:

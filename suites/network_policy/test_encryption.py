@@ -50,7 +50,9 @@ def test_pod_traffic_is_encrypted(namespace: Namespace, findings: Findings, inve
     for workload in namespace.workloads:
         proxy = _proxy(workload) or mesh_of(namespace.labels)
         expected = "a mesh's proxy, or encryption of all pod traffic by the network plugin"
-        findings.expect(bool(proxy), workload, expected=expected, observed=[name for name, _ in node_wide] or proxy or "none")
+        findings.expect(
+            bool(proxy), workload, expected=expected, observed=[name for name, _ in node_wide] or proxy or "none"
+        )
 
 
 def _node_wide(inventory: Reader) -> Iterator[tuple[str, bool]]:

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fixtures.network_policies import WORLD_READS, Direction, Endpoint, Ports, World, world
+from fixtures.network_policies.kubernetes import Peer
 from fixtures.policy import Policy
 from fixtures.readiness import Findings, readiness
 from fixtures.subjects import Reader, WholeCluster
+from suites.network_policy.destinations import places
 
 CAPSULE_LABEL = "capsule.clastix.io/tenant"
 """The label that Capsule puts on the namespaces of a tenant."""
@@ -25,36 +27,49 @@ class Reach:
     out_of: tuple[frozenset[int], ...]
 
 
-def reach(reader: Reader) -> Reach:
-    """For each endpoint the others that its own ingress and egress rules admit, on whatever port.
+class _Lookup:
+    """Finds the endpoints that a peer describes; equal peers are looked up once, and only where they can be."""
 
-    The peers of equal rules are looked up once, so that a thousand workloads under the same policies cost little.
-    """
-    here = reader.derive(world)
-    endpoints = tuple(here.endpoints.values())
-    everyone = frozenset(range(len(endpoints)))
-    admitted: dict[tuple[str, str], frozenset[int]] = {}
+    def __init__(self, here: World) -> None:
+        self.here = here
+        self.endpoints = tuple(here.endpoints.values())
+        self.everyone = frozenset(range(len(self.endpoints)))
+        self._places: dict[str, list[int]] = defaultdict(list)
+        for number, endpoint in enumerate(self.endpoints):
+            self._places[endpoint.namespace].append(number)
+        self._known: dict[tuple[str, str], frozenset[int]] = {}
 
-    def side(endpoint: Endpoint, direction: Direction) -> frozenset[int]:
-        isolating = here.policies.isolating(endpoint, direction)
+    def admitted(self, endpoint: Endpoint, direction: Direction) -> frozenset[int]:
+        """The numbers of the endpoints that an endpoint's own side admits on some port."""
+        isolating = self.here.policies.isolating(endpoint, direction)
         if not isolating:
-            return everyone if not here.side(endpoint, direction).isolating else frozenset()
+            return frozenset() if self.here.side(endpoint, direction).isolating else self.everyone
         found: set[int] = set()
         for policy in isolating:
             for rule in policy.rules(direction):
                 if rule.peers is None:
-                    return everyone
+                    return self.everyone
                 for peer in rule.peers:
-                    key = (peer.namespace, repr(peer.raw))
-                    if key not in admitted:
-                        admitted[key] = frozenset(n for n, one in enumerate(endpoints) if peer.admits(one))
-                    found |= admitted[key]
+                    found |= self._described(peer)
         return frozenset(found)
 
+    def _described(self, peer: Peer) -> frozenset[int]:
+        key = (peer.namespace, repr(peer.raw))
+        if key not in self._known:
+            near = self.everyone
+            if peer.block is None:
+                near = frozenset(number for name in places(peer, self.here) for number in self._places[name])
+            self._known[key] = frozenset(number for number in near if peer.admits(self.endpoints[number]))
+        return self._known[key]
+
+
+def reach(reader: Reader) -> Reach:
+    """For each endpoint the others that its own ingress and egress rules admit, on whatever port."""
+    lookup = _Lookup(reader.derive(world))
     return Reach(
-        endpoints,
-        tuple(side(endpoint, "ingress") for endpoint in endpoints),
-        tuple(side(endpoint, "egress") for endpoint in endpoints),
+        lookup.endpoints,
+        tuple(lookup.admitted(endpoint, "ingress") for endpoint in lookup.endpoints),
+        tuple(lookup.admitted(endpoint, "egress") for endpoint in lookup.endpoints),
     )
 
 

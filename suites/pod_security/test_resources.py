@@ -49,14 +49,15 @@ def _specimens(workload: Workload, defaults: Defaults) -> Iterator[tuple[str, Ra
 
 
 def _missing(spec: Raw, wanted: list[tuple[str, str]], defaults: Defaults) -> Iterator[tuple[str, tuple[str, ...]]]:
-    whole = dict(zip(("requests", "limits"), requests_and_limits(spec), strict=True))
+    requested, limited = requests_and_limits(spec)  # of the pod as a whole
     for role in ("containers", "initContainers"):
         for raw in spec.get(role) or ():
-            own = dict(zip(("requests", "limits"), requests_and_limits(raw, defaults), strict=True))
-            missing = tuple(
-                f"{kind}.{name}" for kind, name in wanted if name not in own[kind] and name not in whole[kind]
+            requests, limits = requests_and_limits(raw, defaults)
+            have = {"requests": requests.keys() | requested.keys(), "limits": limits.keys() | limited.keys()}
+            yield (
+                f"{role}[{raw.get('name', '')}]",
+                tuple(f"{kind}.{name}" for kind, name in wanted if name not in have[kind]),
             )
-            yield f"{role}[{raw.get('name', '')}]", missing
 
 
 def _some(pods: list[str]) -> str:

@@ -13,7 +13,7 @@ BUILT_IN = frozenset({
     "ClusterRole system:public-info-viewer",
     "ClusterRole system:service-account-issuer-discovery",
 })  # fmt: skip
-"""The roles that every authenticated identity holds on every cluster."""
+"""The roles that Kubernetes itself gives to everybody, or documents to be given (the issuer's keys)."""
 
 API_AUDIENCES = ("https://kubernetes.default", "kubernetes", "api")
 """How audiences of the API server begin; a token for another audience (a cloud's, a vault's) is no use there."""

@@ -6,6 +6,7 @@ from fixtures.rbac import READS, Rule, access
 from fixtures.readiness import Findings, readiness
 from fixtures.subjects import Binding, Reader
 from fixtures.subjects.access import CLUSTER_ADMIN, EVERYBODY, MASTERS
+from suites.rbac.accounts import BUILT_IN
 from suites.rbac.rights import (
     BIND,
     CLUSTER_SUBRESOURCES,
@@ -23,14 +24,6 @@ from suites.rbac.rights import (
 
 TENANT_ROLES = frozenset({"ClusterRole admin", "ClusterRole edit"})
 """Kubernetes' own roles for the owners of a namespace: with either one runs pods as any ServiceAccount of it anyway."""
-
-DISCOVERY = frozenset({
-    "system:basic-user",
-    "system:discovery",
-    "system:public-info-viewer",
-    "system:service-account-issuer-discovery",
-})  # fmt: skip
-"""The roles that Kubernetes itself gives to everybody, or documents to be given (the issuer's keys)."""
 
 
 @readiness("rbac.no-wildcard-grants", severity="critical")
@@ -122,12 +115,11 @@ def test_no_role_is_bound_to_everybody(binding: Binding, findings: Findings) -> 
     Fix: Bind the role to a group of your own instead, and remove the default group from the subjects.
     Does not prove: That the server refuses anonymous requests, or who can obtain a certificate.
     """
-    _, _, role = binding.role.partition(" ")
     named = [str(one) for one in binding.holders if one in EVERYBODY] + ([str(MASTERS)] if binding.masters else [])
     if not named:
         require_holders(binding, findings)
     findings.expect(
-        not named or role in DISCOVERY or _is_cluster_info(binding),
+        not named or binding.role in BUILT_IN or _is_cluster_info(binding),
         "subjects",
         expected="no group that everybody is in, and not system:masters",
         observed=f"{binding.role} for {', '.join(named)}",

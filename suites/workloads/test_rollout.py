@@ -9,7 +9,7 @@ from fractions import Fraction
 from fixtures.readiness import Findings, readiness
 from fixtures.subjects import Raw, Reader, Workload
 from fixtures.subjects.availability import AUTOSCALERS, minimums
-from fixtures.subjects.declared import SERVICES, services_by_namespace, services_of
+from fixtures.subjects.declared import SERVICES, services_by_label, services_of
 
 BATCH = frozenset({"Job", "CronJob"})
 
@@ -68,7 +68,7 @@ def test_pods_behind_services_have_a_readiness_probe(workload: Workload, finding
         findings.not_applicable(f"a {workload.kind} runs to its end and serves nobody")
     services = [
         raw
-        for raw in services_of(workload, inventory.derive(services_by_namespace))
+        for raw in services_of(workload, inventory.derive(services_by_label))
         if not raw["spec"].get("publishNotReadyAddresses")
     ]
     if not services:

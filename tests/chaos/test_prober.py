@@ -248,3 +248,8 @@ def test_no_probe_is_no_proof() -> None:
 def test_late_probes_and_stalls_are_counted() -> None:
     found = outage([Sample(0.0, 0.5, 0.6), Sample(1.0, 1.0, 2.5)], late_after=0.1)
     assert (found.late, found.slowest) == (1, 1.5)
+
+
+def test_an_outage_between_two_successes_is_bounded_by_them() -> None:
+    assert outage([Sample(0.0, 0.5, 0.6), Sample(1.0, 1.0, 2.5), Sample(2.0, 2.0, 2.1)], late_after=0.1).blind == 2.0
+    assert outage([sample(0.0), sample(5.0, Failure.RESET), sample(9.0)], late_after=0.1).blind == 0

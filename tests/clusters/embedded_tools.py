@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,11 @@ def eventually(condition: Callable[[], object], what: str, deadline: float = EMB
     while not condition():
         assert time.monotonic() < until, f"not within {deadline:g} s: {what}"
         time.sleep(EMBEDDED_POLL.value)
+
+
+def heed_interrupts() -> None:
+    """For `preexec_fn`: a shell starts what runs in its background with SIGINT ignored, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Administrator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from fixtures.clusters.embedded.processes import Process
 from fixtures.clusters.embedded.progress import Progress
 from fixtures.clusters.embedded.state import Member, State
 from fixtures.limits import EMBEDDED_START_DEADLINE, EMBEDDED_STOP_DEADLINE
-from tests.clusters.embedded_tools import Administrator, eventually
+from tests.clusters.embedded_tools import Administrator, eventually, heed_interrupts
 
 ROOT = Path(__file__).resolve().parents[2]
 OWNER = """
@@ -140,6 +141,17 @@ def test_a_killed_supervisor_takes_its_components_along_and_down_removes_the_res
     assert not cluster.state.exists()
 
 
+@contextlib.contextmanager
+def _sleeper() -> Iterator[tuple[subprocess.Popen[bytes], Process]]:
+    with subprocess.Popen(["sleep", "600"]) as child:
+        process = Process.of(child.pid)
+        assert process
+        try:
+            yield child, process
+        finally:
+            child.kill()
+
+
 def _left_over(process: Process) -> Path:
     folder = clusters_home() / "left-over"
     folder.mkdir(parents=True)
@@ -150,9 +162,7 @@ def _left_over(process: Process) -> Path:
 
 
 def test_down_ends_a_component_whose_supervisor_is_gone(run: Run) -> None:
-    with subprocess.Popen(["sleep", "600"]) as child:
-        process = Process.of(child.pid)
-        assert process
+    with _sleeper() as (child, process):
         folder = _left_over(process)
 
         assert run("down", "--name", "left-over").returncode == 0
@@ -162,16 +172,13 @@ def test_down_ends_a_component_whose_supervisor_is_gone(run: Run) -> None:
 
 
 def test_down_spares_a_process_that_took_over_the_pid(run: Run) -> None:
-    with subprocess.Popen(["sleep", "600"]) as child:
-        process = Process.of(child.pid)
-        assert process
+    with _sleeper() as (_, process):
         folder = _left_over(replace(process, started=process.started - 100))
 
         assert run("down", "--name", "left-over").returncode == 0
 
         assert process.running
         assert not folder.exists()
-        child.kill()
 
 
 def test_down_refuses_what_is_no_name(run: Run, home: Path) -> None:
@@ -206,7 +213,14 @@ def test_a_component_that_ends_during_the_start_is_named(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_up_leaves_nothing(number: signal.Signals) -> None:
     command = [sys.executable, "-m", "fixtures.clusters", "up", "--name", "short", "--members", "1"]
-    up = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    up = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509
+    )
     folder = clusters_home() / "short"
     eventually(lambda: Layout(folder).state.exists() and State.read(folder).members, "its first process")
     state = State.read(folder)

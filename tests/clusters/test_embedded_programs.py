@@ -21,7 +21,7 @@ from fixtures.clusters.embedded.processes import Process
 from fixtures.clusters.embedded.progress import Progress
 from fixtures.clusters.embedded.versions import GO_VERSION, PROGRAMS, VERSIONS
 from fixtures.limits import EMBEDDED_STOP_DEADLINE
-from tests.clusters.embedded_tools import eventually
+from tests.clusters.embedded_tools import eventually, heed_interrupts
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOSED = "http://127.0.0.1:9"
@@ -231,7 +231,13 @@ def test_an_interrupted_build_takes_its_compilers_along(
     go(f"sleep 600 & echo $$ $! >{pids}.new; mv {pids}.new {pids}; wait")
     code = "import sys; from fixtures.clusters.embedded import download; from fixtures.clusters.__main__ import main; "
     code += f"origins = download.Origins(*['{CLOSED}'] * 3); download.Origins = lambda: origins; sys.exit(main())"
-    build = subprocess.Popen([sys.executable, "-c", code, "build"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    build = subprocess.Popen(
+        [sys.executable, "-c", code, "build"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509
+    )
     eventually(pids.exists, "a compiler")
     compilers = [Process.of(int(pid)) for pid in pids.read_text().split()]
     assert all(compilers)

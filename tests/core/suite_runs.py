@@ -29,7 +29,9 @@ spec:
           image: registry.example/web:1.2.3
           securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
 """
-BAD = GOOD.replace("allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true").replace("name: web,", "name: bad,")
+BAD = GOOD.replace("allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true").replace(
+    "name: web,", "name: bad,"
+)
 
 
 @dataclass

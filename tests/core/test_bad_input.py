@@ -14,7 +14,10 @@ USAGE = 4
     ("options", "said"),
     [
         (["--property", "pod-security.privilged"], "matches no property"),
-        (["--property", "pod-security.no-privileged-container"], "did you mean 'pod-security.no-privileged-containers'?"),
+        (
+            ["--property", "pod-security.no-privileged-container"],
+            "did you mean 'pod-security.no-privileged-containers'?",
+        ),
         (["--profile", "prodution"], "did you mean 'production'?"),
         (["--policy", "missing.yaml"], "missing.yaml: No such file"),
         (["--kubeconfig", "x"], "--kubeconfig is for --cluster live"),
@@ -39,9 +42,15 @@ def test_a_wrong_option(options: list[str], said: str, tmp_path: Path) -> None:
     [
         ("requre: [a.b]", "unknown key; did you mean 'require'?"),
         ("require: [pod-security.no-privileged]", "matches no property; did you mean"),
-        ("waivers: [{property: pod-security.x, subjects: ['*'], reason: r, owner: o, approver: a, expires: 2099-01-01}]", "unknown"),
+        (
+            "waivers: [{property: pod-security.x, subjects: ['*'], reason: r, owner: o, approver: a, expires: 2099-01-01}]",
+            "unknown",
+        ),
         ("waivers: [{property: a.b, subjects: ['*'], reason: r, owner: o, approver: a, expires: tomorrow}]", "expires"),
-        ("attestations: [{property: a.b, statement: s, owner: o, role: r, date: 2026-01-01, expires: 2027-01-01}]", "a.b"),
+        (
+            "attestations: [{property: a.b, statement: s, owner: o, role: r, date: 2026-01-01, expires: 2027-01-01}]",
+            "a.b",
+        ),
     ],
 )
 def test_a_wrong_policy_file(text: str, said: str, tmp_path: Path) -> None:

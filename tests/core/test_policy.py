@@ -54,7 +54,10 @@ def test_the_policy_file_overrides_the_table_of_limits() -> None:
         ("thresholds: {nonsense: 3}", "unknown threshold 'nonsense'"),
         ("- a list", "a mapping is expected at the top, not list"),
         ("a: [", "is not YAML"),
-        ("attestations: [{property: a.b, statement: s, owner: o, role: r, date: 2026-13-01, expires: 2027-01-01}]", "date"),
+        (
+            "attestations: [{property: a.b, statement: s, owner: o, role: r, date: 2026-13-01, expires: 2027-01-01}]",
+            "date",
+        ),
         (
             "attestations: [{property: a.b, statement: s, owner: o, role: r, date: 2026-02-01, expires: 2026-01-01}]",
             "expires before it was made",

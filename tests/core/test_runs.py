@@ -34,7 +34,11 @@ def test_answer(workload: Workload, findings: Findings) -> None:
 
 def policy(required: str = ONE, **more: str) -> str:
     """A policy file that requires one property, beside what no run of these tests has to prove."""
-    lines = [f"profile: {more.pop('profile', 'baseline')}", f"require: [{required}]", 'not_required: {"*": only one matters here}']
+    lines = [
+        f"profile: {more.pop('profile', 'baseline')}",
+        f"require: [{required}]",
+        'not_required: {"*": only one matters here}',
+    ]
     return "\n".join([*lines, *more.values()]).replace('{"*": only one matters here}', _all_but(required))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from fixtures.api import Api
+from fixtures.api import Api, Conflict
 from reports.words import Verdict
 from tests.proofs.builders import daemon_set, deployment, disruption_budget, named, service, stateful_set
 from tests.proofs.case import Case, defect, near_miss
@@ -52,7 +53,7 @@ REPLICAS = [
            subject=WEB, observed="minReplicas"),
     defect(SINGLE, "all replicas on one node", pinned("web", "node-0"), subject=WEB, observed="node-0", pods=True),
     defect(SINGLE, "all replicas in one zone", pinned("web", *FAR, **OVER_NODES), subject=WEB, observed="region-1a", pods=True),
-    defect(SINGLE, "pods that find no node", pinned("web", "node-99"), subject=WEB, observed="Ready pods"),
+    defect(SINGLE, "pods that find no node", pinned("web", "node-99"), subject=WEB, observed="Ready pods: 0"),
     near_miss(SINGLE, "two replicas in two zones", pinned("web", "node-0", "node-1", **OVER_NODES), subject=WEB, pods=True),
     near_miss(SINGLE, "a StatefulSet over zones", stateful_set(replicas=3, pod=pinned("x", "node-0", "node-1", "node-2")["spec"]
               ["template"]["spec"] | {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname",
@@ -73,7 +74,8 @@ def one_api_server(api: Api, namespace: str) -> Undo:
 
     def hold() -> None:
         while not done.is_set():
-            api.patch(path, {"endpoints": before[:1]})
+            with contextlib.suppress(Conflict):
+                api.patch(path, {"endpoints": before[:1]})
 
     api.patch(path, {"endpoints": before[:1]})
     thread = threading.Thread(target=hold, daemon=True)
@@ -159,13 +161,10 @@ MINIMUMS = [
 
 def far_region(api: Api, namespace: str) -> Undo:
     """Move the first zone to another region, and wait until the Service `web` has both its endpoints."""
+    _wait_for_endpoints(api, namespace, 2)
     before = {name: api.get(f"/api/v1/nodes/{name}")["metadata"]["labels"][REGION] for name in FAR}
     for name in FAR:
         api.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": {REGION: "region-2"}}})
-    deadline = time.monotonic() + DEADLINE
-    while _ready_endpoints(api, namespace) < 2:
-        assert time.monotonic() < deadline, "the Service has no two ready endpoints"
-        time.sleep(0.1)
 
     def undo() -> None:
         for name, region in before.items():
@@ -174,15 +173,36 @@ def far_region(api: Api, namespace: str) -> Undo:
     return undo
 
 
+def far_region_not_ready(api: Api, namespace: str) -> Undo:
+    """The same, with the pod in the other region not Ready."""
+    undo = far_region(api, namespace)
+    for pod in api.get(f"/api/v1/namespaces/{namespace}/pods")["items"]:
+        if pod["spec"]["nodeName"] in FAR:
+            conditions = [{**one, "status": "False"} if one["type"] == "Ready" else one for one in pod["status"]["conditions"]]
+            path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/status"
+            api.patch(path, {"status": {"conditions": conditions}})
+    _wait_for_endpoints(api, namespace, 1)
+    return undo
+
+
+def _wait_for_endpoints(api: Api, namespace: str, count: int) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while _ready_endpoints(api, namespace) != count:
+        assert time.monotonic() < deadline, f"the Service has not come to have {count} ready endpoints"
+        time.sleep(0.1)
+
+
 def _ready_endpoints(api: Api, namespace: str) -> int:
     slices = api.get(f"{SLICES}/{namespace}/endpointslices", {"labelSelector": "kubernetes.io/service-name=web"})["items"]
     return sum(bool(one["conditions"].get("ready")) for raw in slices for one in raw["endpoints"] or ())
 
 
-def regional(property_id: str, name: str, verdict: Verdict, *nodes: str, areas: Raw | None = None, **more: Any) -> Case:
+def regional(
+    property_id: str, name: str, verdict: Verdict, *nodes: str, areas: Raw | None = None, service_name: str = "{ns}/web", **more: Any
+) -> Case:
     """A Service whose two pods run on the given nodes, of which the first zone is in region-2."""
     objects = (pinned("web", *nodes, **OVER_NODES), service("web"))
-    subjects = {"services_in_two_regions": ["{ns}/web"], "areas": areas or {}}
+    subjects = {"services_in_two_regions": [service_name] if service_name else [], "areas": areas or {}}
     return Case(property_id, name, verdict, objects, "Cluster", policy={"subjects": subjects}, pods=True, alone=True, **more)
 
 
@@ -192,9 +212,10 @@ REGIONAL = [
     regional(REGIONS, "both pods in one region", Verdict.FAIL, "node-1", "node-2", arrange=far_region),
     regional(REGIONS, "a pod in each region", Verdict.PASS, "node-0", "node-1", arrange=far_region),
     regional(REGIONS, "a cluster in one region", Verdict.NOT_ASSESSED, "node-0", "node-1"),
-    near_miss(REGIONS, "no Service named", subject="Cluster", verdict=Verdict.NOT_ASSESSED),
-    near_miss(REGIONS, "a Service that does not exist", subject="Cluster", verdict=Verdict.NOT_ASSESSED,
-              policy={"subjects": {"services_in_two_regions": ["{ns}/wbe"]}}),
+    regional(REGIONS, "the pod in the other region not Ready", Verdict.FAIL, "node-0", "node-1", arrange=far_region_not_ready),
+    regional(REGIONS, "no Service named", Verdict.NOT_ASSESSED, "node-0", "node-1", service_name="", arrange=far_region),
+    regional(REGIONS, "a Service that does not exist", Verdict.NOT_ASSESSED, "node-0", "node-1", service_name="{ns}/wbe",
+             arrange=far_region),
     regional(AREAS, "both pods in one area", Verdict.FAIL, "node-1", "node-2", areas=APART, arrange=far_region),
     regional(AREAS, "a pod in each area", Verdict.PASS, "node-0", "node-1", areas=APART, arrange=far_region),
     regional(AREAS, "two regions of one area", Verdict.NOT_ASSESSED, "node-0", "node-1", areas=CLOSE, arrange=far_region),

@@ -130,7 +130,7 @@ PRIVILEGES = [
         HOST,
         "HostProcess on Windows",
         merge(idle(windows(hostProcess=True)), {"spec": {"template": {"spec": {"hostNetwork": True}}}}),
-        observed="true",
+        observed="containers[main]",
     ),
     near_miss(
         HOST,
@@ -213,6 +213,19 @@ LITERAL = "pod-security.run-as-non-root"
 NOBODY = "pod-security.run-as-uid-65534"
 OPERATOR_USER = "pod-security.operator-run-as-user-65532"
 UNSAID = {"runAsNonRoot": None, "runAsUser": None}
+
+
+def silent_windows() -> Raw:
+    """A Deployment of Windows pods that says nothing about users."""
+    return merge(windows(), {"spec": {"template": {"spec": {"securityContext": {"runAsNonRoot": None}}}}})
+
+
+def windows_container(user: str) -> Raw:
+    """A Deployment of Windows pods whose container overrides the administrator that its pod names."""
+    security = dict.fromkeys(LINUX_ONLY) | {"windowsOptions": {"runAsUserName": user}}
+    base = windows(runAsUserName="ContainerAdministrator")
+    return merge(base, {"spec": {"template": {"spec": {"containers": [container(securityContext=security)]}}}})
+
 
 USERS = [
     defect(
@@ -330,6 +343,8 @@ USERS = [
         policy=OPERATOR,
     ),
     near_miss(OPERATOR_USER, "no operator under assessment", idle(deployment()), verdict=Verdict.NOT_APPLICABLE),
+    defect(NON_ROOT, "nothing is said on Windows", idle(silent_windows()), observed="neither"),
+    near_miss(NON_ROOT, "a plain user in the container alone, on Windows", idle(windows_container("ContainerUser"))),
 ]
 
 CASES: list[Case] = [*PRIVILEGES, *CAPABILITIES, *USERS]

@@ -73,6 +73,13 @@ SYSTEM_CALLS = [
         policy=OPERATOR,
     ),
     near_miss(OPERATOR_SECCOMP, "the pod's profile", idle(deployment()), policy=OPERATOR),
+    defect(
+        OPERATOR_SECCOMP,
+        "a privileged container ignores it",
+        idle(deployment("web", container(securityContext=PRIVILEGED))),
+        observed="privileged",
+        policy=OPERATOR,
+    ),
 ]
 
 READ_ONLY = "pod-security.read-only-root-filesystem"
@@ -91,19 +98,20 @@ HOST_PATH: Raw = {"hostPath": {"path": "/var/lib/agent"}}
 CLAIM: Raw = {"persistentVolumeClaim": {"claimName": "data"}}
 
 
-def claimed(policy: str) -> tuple[Raw, ...]:
-    """A claim that is bound to a volume of a CSI driver with the given fsGroupPolicy."""
+def claimed(policy: str, mode: str = "ReadWriteMany", **source: Raw) -> tuple[Raw, ...]:
+    """A claim that is bound to a volume of a CSI driver with the given fsGroupPolicy, or of another source."""
     driver = "{ns}.example"
     reference = {"namespace": "{ns}", "name": "data"}
     size = {"storage": "1Gi"}
-    shared = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
+    shared = {"accessModes": [mode], "storageClassName": ""}
+    csi = {"csi": {"driver": driver, "volumeHandle": "1"}}
     return (
         named("storage.k8s.io/v1", "CSIDriver", driver, spec={"fsGroupPolicy": policy}),
         named(
             "v1",
             "PersistentVolume",
             "{ns}",
-            spec={"capacity": size, "csi": {"driver": driver, "volumeHandle": "1"}, "claimRef": reference, **shared},
+            spec={"capacity": size, "claimRef": reference, **shared, **(source or csi)},
         ),
         named(
             "v1",
@@ -113,6 +121,20 @@ def claimed(policy: str) -> tuple[Raw, ...]:
         ),
         writing(CLAIM),
     )
+
+
+FORMATTED: Raw = {"driver": "{ns}.example", "volumeHandle": "1", "fsType": "ext4"}
+NFS: Raw = {"server": "nfs.example", "path": "/data"}
+ON_A_NODE: Raw = {
+    "required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "Exists"}]}]}
+}
+
+
+def inline(policy: str) -> tuple[Raw, ...]:
+    """A DaemonSet with an inline volume of a CSI driver with the given fsGroupPolicy."""
+    spec = {"fsGroupPolicy": policy, "volumeLifecycleModes": ["Ephemeral"]}
+    driver = named("storage.k8s.io/v1", "CSIDriver", "{ns}.example", spec=spec)
+    return driver, idle(writing({"csi": {"driver": "{ns}.example"}}))
 
 
 FILES = [
@@ -160,6 +182,38 @@ FILES = [
         verdict=Verdict.NOT_ASSESSED,
         alone=True,
     ),
+    near_miss(
+        FS_GROUP,
+        "a disk of one node, with a filesystem",
+        *claimed("ReadWriteOnceWithFSType", "ReadWriteOnce", csi=FORMATTED),
+        alone=True,
+    ),
+    near_miss(
+        FS_GROUP,
+        "a disk of many nodes, with a filesystem",
+        *claimed("ReadWriteOnceWithFSType", csi=FORMATTED),
+        verdict=Verdict.NOT_ASSESSED,
+        alone=True,
+    ),
+    near_miss(
+        FS_GROUP,
+        "a disk of one node, without a filesystem's name",
+        *claimed("ReadWriteOnceWithFSType", "ReadWriteOnce"),
+        verdict=Verdict.NOT_ASSESSED,
+        alone=True,
+    ),
+    near_miss(
+        FS_GROUP, "a local volume", *claimed("None", local={"path": "/mnt/1"}, nodeAffinity=ON_A_NODE), alone=True
+    ),
+    near_miss(FS_GROUP, "NFS", *claimed("File", nfs=NFS), verdict=Verdict.NOT_ASSESSED, alone=True),
+    near_miss(FS_GROUP, "an inline volume whose driver applies the group", *inline("File"), alone=True),
+    near_miss(
+        FS_GROUP,
+        "an inline volume whose driver does not",
+        *inline("None"),
+        verdict=Verdict.NOT_ASSESSED,
+        alone=True,
+    ),
 ]
 
 LIMITS = "pod-security.resource-limits"
@@ -180,6 +234,12 @@ HALF_RANGE = named(
 def ranged(api: Api, namespace: str) -> Callable[[], None]:
     """Create a LimitRange when the pods are there already."""
     api.create(f"/api/v1/namespaces/{namespace}/limitranges", RANGE)
+    return lambda: None
+
+
+def unranged(api: Api, namespace: str) -> Callable[[], None]:
+    """Delete the LimitRange when the pods are there already."""
+    api.delete(f"/api/v1/namespaces/{namespace}/limitranges/defaults")
     return lambda: None
 
 
@@ -229,6 +289,14 @@ RESOURCES = [
         policy={"subjects": {"cpu_limits": False}},
     ),
     near_miss(LIMITS, "a debugging container, which can have none", deployment(), pods=True, arrange=debugged({})),
+    near_miss(
+        LIMITS,
+        "live pods were filled in by a LimitRange that is gone",
+        RANGE,
+        deployment("web", NO_RESOURCES),
+        pods=True,
+        arrange=unranged,
+    ),
 ]
 
 CASES: list[Case] = [*SYSTEM_CALLS, *FILES, *RESOURCES]

@@ -1,4 +1,4 @@
-"""Planted defects and near misses of the area rbac: bindings and the identities of workloads."""
+"""Planted defects and near misses of the area rbac: what bindings grant."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ from typing import Any
 from reports.words import Verdict
 from tests.proofs.builders import (
     account,
-    bare_pod,
     binding,
-    cron_job,
-    daemon_set,
-    deployment,
     named,
     role,
     rule,
-    service_account,
 )
 from tests.proofs.case import Case, defect, near_miss
 
@@ -93,6 +88,10 @@ WILDCARDS = [
         "rbac.no-wildcard-grants", "declared by the policy file", rule("*", "*", "*"),
         policy={"subjects": {"rbac_exceptions": ["{ns}/app"]}}, verdict=Verdict.NOT_APPLICABLE,
     ),
+    left_alone(
+        "rbac.no-wildcard-grants", "of the platform's own group", rule("*", "*", "*"),
+        who=group("system:masters"), alone=True, verdict=Verdict.NOT_APPLICABLE,
+    ),
     caught(
         "rbac.no-wildcard-grants", "another account declared", rule("*", "*", "*"),
         policy={"subjects": {"rbac_exceptions": ["{ns}/other"]}},
@@ -128,12 +127,27 @@ CLUSTER_ADMINS = [
 ]  # fmt: skip
 
 ESCALATION = "rbac.no-escalation-verbs"
+
+
+def bound_by_name(name: str, verdict: Verdict, granted: Raw) -> Case:
+    """The right to bind one named ClusterRole that grants what is given."""
+    objects = (role("{ns}-given", granted, cluster=True), *cluster_wide(rule("bind", "clusterroles", RBAC, resourceNames=["{ns}-given"])))
+    return Case(ESCALATION, f"bind by name: {name}", verdict, objects, f"ClusterRoleBinding {FLEET}")
+
+
 ESCALATIONS = [
     caught(ESCALATION, "bind any role", rule("bind", "clusterroles", RBAC), observed="bind"),
     caught(ESCALATION, "bind cluster-admin by name", rule("bind", "clusterroles", RBAC, resourceNames=["cluster-admin"])),
     caught(ESCALATION, "escalate", rule("escalate", "clusterroles", RBAC), observed="escalate"),
     caught(ESCALATION, "escalate one role", rule("escalate", "roles", RBAC, resourceNames=["reader"])),
     caught(ESCALATION, "impersonate groups", rule("impersonate", "groups"), observed="impersonate on groups"),
+    caught(ESCALATION, "impersonate users", rule("impersonate", "users")),
+    caught(ESCALATION, "impersonate by uid", rule("impersonate", "uids", "authentication.k8s.io")),
+    caught_at_home(ESCALATION, "bind Roles in a namespace", rule("bind", "roles", RBAC)),
+    bound_by_name("a role that grants everything", Verdict.FAIL, rule("*", "*", "*")),
+    bound_by_name("every verb on one resource", Verdict.PASS, rule("*", "pods")),
+    bound_by_name("every verb in one group", Verdict.PASS, rule("*", "*", "apps")),
+    bound_by_name("read verbs on everything", Verdict.PASS, rule("get", "*", "*")),
     caught(ESCALATION, "every verb on roles", rule("*", "roles", RBAC)),
     caught_at_home(ESCALATION, "bind ClusterRoles in a namespace", rule("bind", "clusterroles", RBAC)),
     caught_at_home(ESCALATION, "impersonate the namespace's accounts", rule("impersonate", "serviceaccounts")),
@@ -156,12 +170,17 @@ SECRET_READS = [
     caught(SECRETS, "by a group of accounts", rule("get", "secrets"), who=group("system:serviceaccounts:{ns}")),
     caught(SECRETS, "by all nodes", rule("list", "secrets"), who=group("system:nodes"), observed="system:nodes"),
     defect(SECRETS, "through aggregation", *AGGREGATED, subject=f"ClusterRoleBinding {FLEET}"),
+    left_alone(SECRETS, "a role without rules"),
+    near_miss(
+        SECRETS, "a role that does not exist",
+        binding(FLEET, FLEET, account("app"), cluster=True), subject=f"ClusterRoleBinding {FLEET}",
+    ),
     left_alone(SECRETS, "by name", rule("get", "secrets", resourceNames=["tls"])),
     left_alone(SECRETS, "write only", rule("create,update,delete", "secrets")),
     left_alone(SECRETS, "a resource of another group", rule("get,list", "secrets", "vault.example.com")),
     left_alone(SECRETS, "a subresource of the name", rule("get", "pods/secrets")),
     left_alone(SECRETS, "view, which leaves Secrets out", rule("get,list", "configmaps,services")),
-]
+]  # fmt: skip
 
 PODS = "rbac.no-cluster-wide-pod-creation"
 POD_CREATION = [
@@ -172,6 +191,8 @@ POD_CREATION = [
     caught(PODS, "exec by GET", rule("get", "pods,pods/exec"), observed="get on pods/exec"),
     caught(PODS, "a read-only wildcard that opens exec", rule("get,list,watch", "*")),
     caught(PODS, "exec of every resource", rule("create", "*/exec")),
+    caught(PODS, "attach", rule("create", "pods/attach")),
+    caught(PODS, "create ReplicationControllers", rule("create", "replicationcontrollers")),
     caught(PODS, "debug containers", rule("patch", "pods/ephemeralcontainers")),
     left_alone(PODS, "read pods and their logs", rule("get,list,watch", "pods,pods/log,pods/status")),
     left_alone(PODS, "evict", rule("create", "pods/eviction")),
@@ -226,10 +247,13 @@ CLASS = {
 }
 VOLUME_CREATION = [
     caught(VOLUMES, "a tenant", rule("create,get", "persistentvolumes"), observed="create on persistentvolumes"),
-    caught(VOLUMES, "a user with the rights of a provisioner", *PROVISIONS, who=user("{ns}-eve")),
     caught(VOLUMES, "rights of a provisioner by wildcard", rule("create,delete,watch", "*", ",storage.k8s.io")),
     left_alone(VOLUMES, "claims only", rule("create,delete", "persistentvolumeclaims")),
     left_alone(VOLUMES, "read volumes", rule("get,list,watch,patch", "persistentvolumes")),
+    defect(
+        VOLUMES, "a user with a provisioner's rights, where there is a provisioner", CLASS,
+        *cluster_wide(*PROVISIONS, who=user("eve")), subject=f"ClusterRoleBinding {FLEET}", alone=True,
+    ),
     near_miss(
         VOLUMES, "a dynamic provisioner", CLASS, *cluster_wide(*PROVISIONS),
         subject=f"ClusterRoleBinding {FLEET}", alone=True,
@@ -241,6 +265,18 @@ VOLUME_CREATION = [
 ]  # fmt: skip
 
 GROUPS = "rbac.no-default-group-grants"
+
+
+def for_joining_nodes(name: str, verdict: Verdict, **names: Any) -> Case:
+    """What anonymous may read in kube-public."""
+    place = {"metadata": {"name": "{ns}", "namespace": "kube-public"}}
+    objects = (
+        {**role("{ns}", rule("get", "configmaps", **names)), **place},
+        {**binding("{ns}", "{ns}", user("system:anonymous")), **place},
+    )
+    return Case(GROUPS, name, verdict, objects, "RoleBinding kube-public/{ns}", alone=True)
+
+
 DEFAULT_GROUPS = [
     caught(GROUPS, "everybody logged in", READ_PODS, who=group("system:authenticated"), alone=True),
     caught(GROUPS, "anonymous", READ_PODS, who=user("system:anonymous"), alone=True),
@@ -249,117 +285,21 @@ DEFAULT_GROUPS = [
     caught_at_home(GROUPS, "everybody in one namespace", READ_PODS, who=group("system:authenticated"), alone=True),
     left_alone(GROUPS, "a group of one's own", READ_PODS, who=group("authenticated"), alone=True),
     left_alone(GROUPS, "the accounts of a namespace", READ_PODS, who=group("system:serviceaccounts:{ns}")),
+    left_alone(
+        GROUPS, "a group that the policy file declares", READ_PODS, who=group("{ns}-ops"),
+        policy={"subjects": {"rbac_exceptions": ["Group {ns}-ops"]}}, verdict=Verdict.NOT_APPLICABLE,
+    ),
+    for_joining_nodes("cluster-info for joining nodes", Verdict.PASS, resourceNames=["cluster-info"]),
+    for_joining_nodes("every ConfigMap of kube-public", Verdict.FAIL),
+    defect(
+        GROUPS, "a Role that is named like one of Kubernetes' own", role("system:discovery", rule("get", "pods")),
+        binding("grant", "system:discovery", group("system:authenticated")), subject="RoleBinding {ns}/grant", alone=True,
+    ),
     near_miss(
         GROUPS, "the keys of the token issuer",
         binding(FLEET, "system:service-account-issuer-discovery", group("system:unauthenticated"), cluster=True),
         subject=f"ClusterRoleBinding {FLEET}", alone=True,
     ),
-]  # fmt: skip
-
-UNUSED = "rbac.default-service-account-unused"
-MOUNTING = {"automountServiceAccountToken": None}
-OWN = {"serviceAccountName": "app"}
-
-
-def projected(audience: str | None) -> Raw:
-    token: Raw = {"path": "token", **({"audience": audience} if audience else {})}
-    return {"volumes": [{"name": "identity", "projected": {"sources": [{"serviceAccountToken": token}]}}]}
-
-
-DEFAULTS = [
-    defect(UNUSED, "nothing said", deployment(pod=MOUNTING), subject="Deployment {ns}/web", observed="default"),
-    defect(UNUSED, "spelt out in a CronJob", cron_job(pod={**MOUNTING, "serviceAccountName": "default"}),
-           subject="CronJob {ns}/report"),
-    defect(UNUSED, "a volume of its own", deployment(pod=projected(None)), subject="Deployment {ns}/web", observed="volume identity"),
-    near_miss(UNUSED, "no token", deployment(), subject="Deployment {ns}/web"),
-    near_miss(UNUSED, "a token for a cloud", deployment(pod=projected("sts.amazonaws.com")), subject="Deployment {ns}/web"),
-    near_miss(UNUSED, "an account of its own", service_account("app"), deployment(pod={**MOUNTING, **OWN}),
-              subject="Deployment {ns}/web"),
-    near_miss(UNUSED, "a bare pod without token", bare_pod(), subject="Pod {ns}/lone"),
-]  # fmt: skip
-
-UNBOUND = "rbac.default-service-account-unbound"
-DEFAULT_BINDINGS = [
-    caught_at_home(UNBOUND, "in its namespace", READ_PODS, who=account("default")),
-    caught(UNBOUND, "cluster-wide", READ_PODS, who=account("default")),
-    caught(UNBOUND, "in kube-system", READ_PODS, who=account("default", "kube-system"), observed="kube-system/default"),
-    left_alone_at_home(UNBOUND, "a named account", READ_PODS, who=account("default-reader")),
-    left_alone_at_home(UNBOUND, "a user of that name", READ_PODS, who=user("default")),
-]
-
-NEEDED = "rbac.token-mounted-only-where-needed"
-RUNNING_AS_APP = (service_account("app"), deployment(pod={**MOUNTING, **OWN}))
-TOKENS = [
-    defect(NEEDED, "an account without rights", *RUNNING_AS_APP, subject="Deployment {ns}/web", observed="automount"),
-    defect(
-        NEEDED, "rights of another account only", *RUNNING_AS_APP, *in_namespace(READ_PODS, who=account("other")),
-        subject="Deployment {ns}/web",
-    ),
-    defect(NEEDED, "a binding to an empty role", *RUNNING_AS_APP, *in_namespace(), subject="Deployment {ns}/web"),
-    defect(NEEDED, "rights of everybody only", *RUNNING_AS_APP, *cluster_wide(READ_PODS, who=group("system:authenticated")),
-           subject="Deployment {ns}/web", alone=True),
-    near_miss(NEEDED, "rights of its own", *RUNNING_AS_APP, *in_namespace(READ_PODS), subject="Deployment {ns}/web"),
-    near_miss(
-        NEEDED, "rights of its group", *RUNNING_AS_APP,
-        *in_namespace(READ_PODS, who=group("system:serviceaccounts:{ns}")), subject="Deployment {ns}/web",
-    ),
-    near_miss(
-        NEEDED, "switched off on the account", service_account("app", automountServiceAccountToken=False),
-        deployment(pod={**MOUNTING, **OWN}), subject="Deployment {ns}/web",
-    ),
-    defect(
-        NEEDED, "switched on again by the pod", service_account("app", automountServiceAccountToken=False),
-        deployment(pod={"automountServiceAccountToken": True, **OWN}), subject="Deployment {ns}/web",
-    ),
-]  # fmt: skip
-
-RISKY = "rbac.service-account-permissions"
-RISKS = [
-    defect(RISKY, "reads Secrets everywhere", *RUNNING_AS_APP, *cluster_wide(rule("get", "secrets")),
-           subject="ServiceAccount {ns}/app", observed="get secrets"),
-    defect(RISKY, "through the group of its namespace", *RUNNING_AS_APP,
-           *cluster_wide(rule("patch", "nodes"), who=group("system:serviceaccounts:{ns}")),
-           subject="ServiceAccount {ns}/app", observed="patch nodes"),
-    defect(RISKY, "as cluster-admin", *RUNNING_AS_APP, binding(FLEET, "cluster-admin", account("app"), cluster=True),
-           subject="ServiceAccount {ns}/app", observed="escalate"),
-    near_miss(RISKY, "reads Secrets in its namespace", *RUNNING_AS_APP, *in_namespace(rule("get,list", "secrets")),
-              subject="ServiceAccount {ns}/app"),
-    near_miss(RISKY, "reads one Secret everywhere", *RUNNING_AS_APP,
-              *cluster_wide(rule("get", "secrets", resourceNames=["tls"])), subject="ServiceAccount {ns}/app"),
-    near_miss(RISKY, "declared by the policy file", *RUNNING_AS_APP, *cluster_wide(rule("get", "secrets")),
-              subject="ServiceAccount {ns}/app", policy={"subjects": {"rbac_exceptions": ["{ns}/app"]}},
-              verdict=Verdict.NOT_APPLICABLE),
-]  # fmt: skip
-
-EMPTY = "rbac.empty-cluster-role"
-AS_AGENT = (service_account("agent"), daemon_set(pod={"serviceAccountName": "agent"}))
-CALLS = {"subjects": {"daemon_sets": {"calls_api": True}}}
-AGENTS = [
-    defect(EMPTY, "reads nodes", *AS_AGENT, *cluster_wide(rule("get", "nodes"), who=account("agent")),
-           subject="DaemonSet {ns}/agent", observed="get on nodes"),
-    defect(EMPTY, "through its group, in its namespace", *AS_AGENT,
-           *in_namespace(rule("get", "configmaps"), who=group("system:serviceaccounts:{ns}")), subject="DaemonSet {ns}/agent"),
-    defect(EMPTY, "through the group of everybody", *AS_AGENT,
-           *cluster_wide(rule("get", "nodes"), who=group("system:authenticated")), subject="DaemonSet {ns}/agent", alone=True),
-    near_miss(EMPTY, "an empty ClusterRole", *AS_AGENT, *cluster_wide(who=account("agent")), subject="DaemonSet {ns}/agent"),
-    near_miss(EMPTY, "rights of an account of the same name elsewhere", *AS_AGENT,
-              *cluster_wide(rule("get", "nodes"), who=account("agent", "kube-system")), subject="DaemonSet {ns}/agent"),
-    near_miss(EMPTY, "declared to call the API", *AS_AGENT, *cluster_wide(rule("get", "nodes"), who=account("agent")),
-              subject="DaemonSet {ns}/agent", policy=CALLS, verdict=Verdict.NOT_APPLICABLE),
-    defect("rbac.dedicated-service-account", "default", daemon_set(), subject="DaemonSet {ns}/agent", observed="default"),
-    defect("rbac.dedicated-service-account", "shared", *AS_AGENT, deployment(pod={"serviceAccountName": "agent"}),
-           subject="DaemonSet {ns}/agent", observed="shared with 1 more"),
-    defect("rbac.dedicated-service-account", "missing", daemon_set(pod={"serviceAccountName": "nobody"}),
-           subject="DaemonSet {ns}/agent", observed="nobody"),
-    near_miss("rbac.dedicated-service-account", "its own, beside others", *AS_AGENT, service_account("web"),
-              deployment(pod={"serviceAccountName": "web"}), subject="DaemonSet {ns}/agent"),
-    defect("rbac.no-token-automount", "by default", service_account("agent"),
-           daemon_set(pod={**MOUNTING, "serviceAccountName": "agent"}), subject="DaemonSet {ns}/agent"),
-    defect("rbac.no-token-automount", "by a volume", *AS_AGENT[:1], daemon_set(pod={"serviceAccountName": "agent", **projected("vault")}),
-           subject="DaemonSet {ns}/agent", observed="identity"),
-    near_miss("rbac.no-token-automount", "off on the account", service_account("agent", automountServiceAccountToken=False),
-              daemon_set(pod={**MOUNTING, "serviceAccountName": "agent"}), subject="DaemonSet {ns}/agent", pods=True),
-    near_miss("rbac.no-token-automount", "off in the template", *AS_AGENT, subject="DaemonSet {ns}/agent", pods=True),
 ]  # fmt: skip
 
 CASES: list[Case] = [
@@ -372,9 +312,4 @@ CASES: list[Case] = [
     *WEBHOOKS,
     *VOLUME_CREATION,
     *DEFAULT_GROUPS,
-    *DEFAULTS,
-    *DEFAULT_BINDINGS,
-    *TOKENS,
-    *RISKS,
-    *AGENTS,
 ]

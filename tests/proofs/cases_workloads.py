@@ -1,10 +1,9 @@
-"""Planted defects and near misses of the area workloads: rollout, kinds, schedules."""
+"""Planted defects and near misses of the area workloads: rollout, kinds."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 from fixtures.api import Api
 from reports.words import Verdict
@@ -20,6 +19,7 @@ from tests.proofs.builders import (
     stateful_set,
 )
 from tests.proofs.case import Case, Raw, defect, near_miss
+from tests.proofs.customs import customs
 
 WEB = "Deployment {ns}/web"
 AGENT = "DaemonSet {ns}/agent"
@@ -86,6 +86,15 @@ LISTENS = container(ports=[{"containerPort": 8080, "name": "http"}])
 PROBED_LISTENER = merge(LISTENS, {"readinessProbe": PROBE})
 PROXY = container(name="proxy", ports=[{"containerPort": 15021}], readinessProbe=PROBE)
 
+SERVING_SIDECAR = merge(PROBED_LISTENER, {"name": "side", "restartPolicy": "Always"})
+ALL_AWAY: Raw = {"maxUnavailable": "lots"}
+
+
+def argo(**strategy: Raw) -> Raw:
+    """An Argo Rollout of two replicas."""
+    return named("argoproj.io/v1alpha1", "Rollout", "web", spec={"replicas": 2, "strategy": strategy})
+
+
 ROLLOUT = [
     defect(STRATEGY, "Recreate with two replicas", deployment(strategy={"type": "Recreate"}), observed="Recreate"),
     defect(STRATEGY, "every replica may be away", rolling(3, maxUnavailable="100%"), observed="100%"),
@@ -136,6 +145,33 @@ ROLLOUT = [
         verdict=Verdict.NOT_APPLICABLE,
     ),
     near_miss(PROBED, "a CronJob", cron_job("web", LISTENS), service(), verdict=Verdict.NOT_APPLICABLE),
+    defect(
+        STRATEGY,
+        "OnDelete of a single replica",
+        stateful_set(replicas=1, updateStrategy={"type": "OnDelete"}),
+        observed="OnDelete",
+    ),
+    defect(
+        STRATEGY,
+        "84 % of six nodes is all of them, rounded up",
+        daemon_set(updateStrategy={"rollingUpdate": {"maxUnavailable": "84%"}}),
+        observed="84%",
+        pods=True,
+    ),
+    defect(STRATEGY, "a Rollout without a strategy", observed="not set", alone=True, arrange=customs(argo())),
+    defect(STRATEGY, "a Rollout's canary", observed="lots", alone=True, arrange=customs(argo(canary=ALL_AWAY))),
+    near_miss(STRATEGY, "a Rollout in blue and green", alone=True, arrange=customs(argo(blueGreen={}))),
+    near_miss(STRATEGY, "a Rollout's canary with its defaults", alone=True, arrange=customs(argo(canary={}))),
+    near_miss(STRATEGY, "a single replica may be away", rolling(1, maxUnavailable=1, maxSurge=0)),
+    near_miss(
+        PROBED, "a sidecar serves and has one", deployment("web", pod={"initContainers": [SERVING_SIDECAR]}), service()
+    ),
+    near_miss(
+        PROBED,
+        "a headless Service without ports, one container with a probe",
+        deployment("web", container(ports=[{"containerPort": 9}]), PROXY),
+        service(clusterIP="None", ports=None),
+    ),
 ]
 
 STATEFUL = "workloads.stateful-as-statefulset"
@@ -170,6 +206,8 @@ OWNER: Raw = {
 }
 OWNED = merge(deployment(pod=MOUNTED), {"metadata": {"ownerReferences": [{**OWNER, "controller": True}]}})
 HEADLESS = service("db", clusterIP="None")
+
+WAITS = container(name="wait", image="postgres:17", volumeMounts=[{"name": "data", "mountPath": "/var/lib/postgresql"}])
 
 STATE = [
     defect(
@@ -221,6 +259,14 @@ STATE = [
     defect(GOVERNED, "no Service", stateful_set(), observed="no Service"),
     defect(GOVERNED, "a Service with an address", stateful_set(), service("db"), observed="clusterIP 10."),
     near_miss(GOVERNED, "its headless Service", stateful_set(), HEADLESS),
+    defect(STATEFUL, "a data store below the mount of an emptyDir", store("mongo:8", "/data"), observed="/data"),
+    defect(STATEFUL, "Bitnami's path", store("bitnami/redis:7", "/bitnami/redis/data"), observed="/bitnami"),
+    near_miss(
+        STATEFUL,
+        "a client of the data store that waits for it",
+        deployment("web", pod={"initContainers": [WAITS], "volumes": [{"name": "data", "emptyDir": {}}]}),
+        verdict=Verdict.NOT_APPLICABLE,
+    ),
 ]
 
 NODE_SERVICES = "workloads.node-services-as-daemonset"
@@ -232,15 +278,16 @@ def on_host(path: str) -> Raw:
     return deployment(replicas=0, pod={"volumes": [{"name": "host", "hostPath": {"path": path}}]})
 
 
-def one_per_host(replicas: int) -> Raw:
+def one_per_host(replicas: int, *, host: bool = True) -> Raw:
     """A Deployment in the host's network, spread over hosts."""
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "web"}}}
     affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
-    return deployment(replicas=replicas, pod={"hostNetwork": True, "affinity": affinity})
+    return deployment(replicas=replicas, pod={"hostNetwork": host, "affinity": affinity})
 
 
 DECLARED: Raw = {"subjects": {"node_agents": ["{ns}/agent"]}}
 
+HOST_NETWORK: Raw = {"hostNetwork": True}
 NODES = [
     defect(NODE_SERVICES, "reads the node's logs", on_host("/var/log/pods"), observed="/var/log/pods"),
     defect(NODE_SERVICES, "mounts the whole node", on_host("/"), observed="hostPath /"),
@@ -270,83 +317,8 @@ NODES = [
     ),
     near_miss(AGENTS, "complete", daemon_set(), policy=DECLARED, pods=True),
     near_miss(AGENTS, "none is declared", verdict=Verdict.NOT_APPLICABLE),
+    near_miss(NODE_SERVICES, "one replica for each worker, not in the host's network", one_per_host(6, host=False)),
+    near_miss(NODE_SERVICES, "many replicas in the host's network, anywhere", deployment(replicas=6, pod=HOST_NETWORK)),
 ]
 
-DAEMON = "workloads.scheduled-as-cronjob"
-SETTINGS = "workloads.cronjob-settings"
-SUCCESS = "workloads.cronjob-last-success"
-REPORT = "CronJob {ns}/report"
-
-
-def runs(*command: str, **more: object) -> Raw:
-    """A Deployment that runs a command."""
-    return deployment("web", container(command=list(command) or None, **more), replicas=0)
-
-
-BOUNDED: Raw = {"concurrencyPolicy": "Forbid", "startingDeadlineSeconds": 60}
-STUCK = cron_job("report", PENDING, schedule="@every 1s", **BOUNDED)
-"""A CronJob whose every run waits for a node that is large enough."""
-
-
-def of_age(api: Api, namespace: str) -> Undo:
-    """Wait until a CronJob has a run under way and is four of its periods of a second old."""
-
-    def old_enough() -> bool:
-        one = api.get(f"/apis/batch/v1/namespaces/{namespace}/cronjobs/report")
-        age = datetime.now(UTC) - datetime.fromisoformat(one["metadata"]["creationTimestamp"])
-        return bool(one["status"].get("active")) and age > timedelta(seconds=4)
-
-    poll(old_enough, "age of the CronJob")
-    return lambda: None
-
-
-def succeeded(api: Api, namespace: str) -> Undo:
-    """Let the CronJob have succeeded just now; an hour ahead, since the test takes its time."""
-    of_age(api, namespace)
-    when = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-    path = f"/apis/batch/v1/namespaces/{namespace}/cronjobs/report/status"
-    api.patch(path, {"status": {"lastSuccessfulTime": when}})
-    return lambda: None
-
-
-def succeeded_long_ago(api: Api, namespace: str) -> Undo:
-    """Let the CronJob have succeeded an hour ago."""
-    of_age(api, namespace)
-    when = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-    path = f"/apis/batch/v1/namespaces/{namespace}/cronjobs/report/status"
-    api.patch(path, {"status": {"lastSuccessfulTime": when}})
-    return lambda: None
-
-
-SCHEDULES = [
-    defect(DAEMON, "crond", runs("/usr/sbin/crond", "-f"), observed="runs /usr/sbin/crond"),
-    defect(
-        DAEMON, "crond at the end of a shell line", runs("sh", "-ec", "setup && exec crond -f"), observed="runs crond"
-    ),
-    defect(
-        DAEMON,
-        "supercronic behind an init program, as arguments",
-        runs(args=["tini", "--", "supercronic", "/etc/crontab"]),
-        observed="supercronic",
-    ),
-    near_miss(DAEMON, "an argument of that name", runs(args=["cron"])),
-    near_miss(DAEMON, "a script of that name", runs("python", "cron.py", "--name", "crond")),
-    near_miss(DAEMON, "a shell that only speaks of it", runs("sh", "-c", "echo crond; exec server")),
-    defect(SETTINGS, "the defaults", cron_job(), observed="Allow"),
-    defect(SETTINGS, "no deadline of the Job", cron_job(**BOUNDED), observed="activeDeadlineSeconds"),
-    near_miss(
-        SETTINGS,
-        "bounded, with a deadline of 0 s",
-        cron_job(
-            job={"activeDeadlineSeconds": 600},
-            **merge(BOUNDED, {"startingDeadlineSeconds": 0, "concurrencyPolicy": "Replace"}),
-        ),
-    ),
-    defect(SUCCESS, "never succeeded", STUCK, observed="not set", arrange=of_age),
-    defect(SUCCESS, "succeeded long ago", STUCK, observed="T", arrange=succeeded_long_ago),
-    near_miss(SUCCESS, "succeeded lately", STUCK, arrange=succeeded),
-    near_miss(SUCCESS, "younger than two periods", cron_job(), verdict=Verdict.NOT_ASSESSED),
-    near_miss(SUCCESS, "suspended", merge(STUCK, {"spec": {"suspend": True}}), verdict=Verdict.NOT_APPLICABLE),
-]
-
-CASES: list[Case] = [*ROLLOUT, *STATE, *NODES, *SCHEDULES]
+CASES: list[Case] = [*ROLLOUT, *STATE, *NODES]

@@ -15,8 +15,9 @@ from tests.proofs.builders import (
     stateful_set,
 )
 from tests.proofs.case import Case, Raw, defect, near_miss
-from tests.proofs.cases_workloads import PENDING, Undo, seen
-from tests.proofs.cases_workloads_running import FULL, NAMED, PUBLIC, limit_range
+from tests.proofs.cases_workloads import PENDING, Undo, poll, seen
+from tests.proofs.cases_workloads_quotas import FULL, limit_range
+from tests.proofs.cases_workloads_running import NAMED, PUBLIC
 
 EXACT: Raw = {"requests": {"cpu": "0.05", "memory": "65536Ki"}, "limits": {"cpu": "0.3", "memory": "0.25Gi"}}
 DEFAULTS = limit_range(
@@ -107,6 +108,23 @@ def unready(api: Api, namespace: str) -> Undo:
     return lambda: None
 
 
+def changed(api: Api, namespace: str) -> Undo:
+    """Change the template of a DaemonSet that leaves its pods alone, and wait until its controller has seen it."""
+    path = f"/apis/apps/v1/namespaces/{namespace}/daemonsets/agent"
+    api.patch(path, {"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}})
+    poll(lambda: api.get(path)["status"]["observedGeneration"] == 2, "status of the DaemonSet")
+    return lambda: None
+
+
+def closed(api: Api, namespace: str) -> Undo:
+    """Close a node to new pods, and wait until the DaemonSet's controller has noticed."""
+    undo = tainted(api, namespace)
+    path = f"/apis/apps/v1/namespaces/{namespace}/daemonsets/agent"
+    api.patch(path, {"metadata": {"annotations": {"look": "again"}}})  # a taint alone does not make it count anew
+    poll(lambda: api.get(path)["status"].get("numberMisscheduled", 0) == 1, "status of the DaemonSet")
+    return undo
+
+
 PLACEMENT = [
     defect(
         EACH,
@@ -178,6 +196,24 @@ PLACEMENT = [
         policy=expecting(affinity=in_zone("In", "region-1a")),
     ),
     near_miss(AFFINITY, "declared to be none", idle(daemon_set()), policy=expecting(affinity={})),
+    near_miss(
+        EACH,
+        "a rollout is under way",
+        daemon_set(updateStrategy={"type": "OnDelete"}),
+        verdict=Verdict.NOT_ASSESSED,
+        pods=True,
+        arrange=changed,
+    ),
+    near_miss(AFFINITY, "nothing declared", idle(daemon_set()), verdict=Verdict.NOT_ASSESSED),
+    defect(
+        "workloads.node-services-as-daemonset",
+        "a pod where it no longer belongs",
+        daemon_set(),
+        observed="numberMisscheduled: 1",
+        pods=True,
+        alone=True,
+        arrange=closed,
+    ),
 ]
 
 DECLARED = "workloads.qos-guaranteed"

@@ -1,4 +1,4 @@
-"""Planted defects and near misses of the area workloads: priorities, quotas, probes."""
+"""Planted defects and near misses of the area workloads: priorities, probes."""
 
 from __future__ import annotations
 
@@ -135,83 +135,19 @@ PRIORITIES = [
         pods=True,
     ),
     near_miss(NODE_CRITICAL, "not called critical", idle(daemon_set()), verdict=Verdict.NOT_APPLICABLE),
-]
-
-QUOTA = "workloads.namespace-quotas"
-RANGE = "workloads.namespace-limit-ranges"
-HEADROOM = "workloads.quota-headroom"
-PLACE = "Namespace {ns}"
-
-
-def quota(hard: Raw, name: str = "quota", **spec: object) -> Raw:
-    """A ResourceQuota."""
-    return named("v1", "ResourceQuota", name, spec={"hard": hard, **spec})
-
-
-def limit_range(kind: str, **values: Raw) -> Raw:
-    """A LimitRange of one item."""
-    return named("v1", "LimitRange", "defaults", spec={"limits": [{"type": kind, **values}]})
-
-
-def counted(api: Api, namespace: str) -> Undo:
-    """Wait until the quota controller has counted the namespace's pods."""
-    path = f"/api/v1/namespaces/{namespace}/resourcequotas/quota"
-    poll(lambda: api.get(path)["status"].get("used", {}).get("pods") == "2", "the quota's count")
-    return lambda: None
-
-
-CPU: Raw = {"requests.cpu": "10"}
-REST: Raw = {"requests.memory": "10Gi", "limits.memory": "10Gi", "pods": "20"}
-FULL: Raw = {"cpu": "100m", "memory": "64Mi"}
-
-QUOTAS = [
-    defect(QUOTA, "none", idle(deployment()), observed="requests.cpu"),
     defect(
-        QUOTA,
-        "limits of memory are not bounded",
-        quota({**CPU, "requests.memory": "10Gi", "pods": "20"}),
-        idle(deployment()),
-        observed="limits.memory: not bounded",
+        SYSTEM,
+        "an application with the class of nodes",
+        of_class("system-node-critical"),
+        observed="system-node-critical",
     ),
     defect(
-        QUOTA,
-        "pods of one class only",
-        quota({**CPU, **REST}, scopes=["NotTerminating"]),
-        idle(deployment()),
-        observed="requests.cpu",
+        NODE_CRITICAL,
+        "a class that does not exist",
+        idle(daemon_set(pod={"priorityClassName": "vanished"})),
+        observed="PriorityClass: does not exist",
+        policy={"subjects": {"daemon_sets": {"node_critical": True, "priority_class": "vanished"}}},
     ),
-    near_miss(
-        QUOTA,
-        "two quotas in other words",
-        quota({"cpu": "10"}, "cpu"),
-        quota({"memory": "10Gi", "limits.memory": "10Gi", "count/pods": "20"}),
-        idle(deployment()),
-    ),
-    defect(RANGE, "none", idle(deployment()), observed="default.memory"),
-    defect(
-        RANGE,
-        "bounds of the pod, no defaults",
-        limit_range("Pod", max=FULL),
-        idle(deployment(replicas=0)),
-        observed="default.memory",
-    ),
-    defect(
-        RANGE,
-        "a default for memory only",
-        limit_range("Container", default={"memory": "64Mi"}),
-        idle(deployment()),
-        observed="defaultRequest.cpu",
-    ),
-    near_miss(RANGE, "limits that are the requests too", limit_range("Container", default=FULL), idle(deployment())),
-    defect(HEADROOM, "all pods used", quota({"pods": "2"}), deployment(), observed="pods: 2", arrange=counted),
-    near_miss(
-        HEADROOM,
-        "nine tenths used, and one bound of nothing at all",
-        quota({"pods": "3", "services.loadbalancers": "0"}),
-        deployment(),
-        arrange=counted,
-    ),
-    near_miss(HEADROOM, "no quota", idle(deployment()), verdict=Verdict.NOT_APPLICABLE),
 ]
 
 LIVENESS = "workloads.liveness-probe-timing"
@@ -252,7 +188,7 @@ ON_REAL = daemon_set(pod={"nodeSelector": REAL, "tolerations": [{"operator": "Ex
 """A DaemonSet for a node that nobody simulates, so that its pods' times count."""
 
 
-def took(seconds: int, restarts: int = 0) -> Callable[[Api, str], Undo]:
+def took(seconds: int, restarts: int = 0, ready: str = "True", state: Raw | None = None) -> Callable[[Api, str], Undo]:
     """Report, as a kubelet would, that the DaemonSet's pod was ready so long after its start."""
 
     def arrange(api: Api, namespace: str) -> Undo:
@@ -261,10 +197,18 @@ def took(seconds: int, restarts: int = 0) -> Callable[[Api, str], Undo]:
         [pod] = api.get(path)["items"]
         began = datetime.now(UTC)
         running = {"running": {"startedAt": f"{began:%Y-%m-%dT%H:%M:%SZ}"}}
-        one = {"name": "main", "ready": True, "restartCount": restarts, "image": "x", "imageID": "x", "state": running}
+        one = {
+            "name": "main",
+            "ready": True,
+            "restartCount": restarts,
+            "image": "x",
+            "imageID": "x",
+            "state": state or running,
+        }
         since = f"{began + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
-        condition = {"type": "Ready", "status": "True", "lastTransitionTime": since}
-        status = {"phase": "Running", "conditions": [condition], "containerStatuses": [one]}
+        scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+        conditions = [scheduled, {"type": "Ready", "status": ready, "lastTransitionTime": since}]
+        status = {"phase": "Running", "conditions": conditions, "containerStatuses": [one]}
         api.patch(f"{path}/{pod['metadata']['name']}/status", {"status": status})
         return lambda: None
 
@@ -331,6 +275,30 @@ PROBES = [
         arrange=took(31, 1),
     ),
     near_miss(START, "simulated nodes", daemon_set(), verdict=Verdict.NOT_ASSESSED, pods=True),
+    near_miss(
+        LIVENESS,
+        "exactly at its lower bound",
+        idle(live(periodSeconds=10, failureThreshold=2, initialDelaySeconds=1)),
+    ),
+    near_miss(READINESS, "no probe", idle(live()), verdict=Verdict.NOT_APPLICABLE),
+    near_miss(
+        DELAY,
+        "a startup probe only",
+        idle(probed("agent", startupProbe={"initialDelaySeconds": 60})),
+        verdict=Verdict.NOT_APPLICABLE,
+    ),
+    near_miss(
+        START, "not ready", NODE, ON_REAL, verdict=Verdict.NOT_ASSESSED, alone=True, arrange=took(31, ready="False")
+    ),
+    near_miss(
+        START,
+        "ready once, and waiting now",
+        NODE,
+        ON_REAL,
+        verdict=Verdict.NOT_ASSESSED,
+        alone=True,
+        arrange=took(31, state={"waiting": {"reason": "CrashLoopBackOff"}}),
+    ),
 ]
 
-CASES: list[Case] = [*PRIORITIES, *QUOTAS, *PROBES]
+CASES: list[Case] = [*PRIORITIES, *PROBES]
