@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def _plan(parsed: argparse.Namespace) -> int:
         known = ", ".join(state.name for state in running)
         raise UsageError(f"several embedded clusters are up ({known}): choose one with --name")
     cluster = EmbeddedCluster.load(running[0]) if running else None
-    print("\n\n".join(describe(plan, cluster) for plan in plans))
+    _say("\n\n".join(describe(plan, cluster) for plan in plans))
     return 0
 
 
@@ -77,9 +78,17 @@ def _cleanup(parsed: argparse.Namespace) -> int:
 
     states = _states(parsed.name)
     if not states:
-        print("no embedded cluster is up, so there is nothing to clean up")
-    cleaned = [clean(state, print) for state in states]
+        _say("no embedded cluster is up, so there is nothing to clean up")
+    cleaned = [clean(state, _say) for state in states]
     return 0 if all(cleaned) else 1
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever read it has read enough; the work goes on, and what it says goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _states(name: str | None) -> list[Path]:

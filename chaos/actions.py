@@ -22,10 +22,10 @@ def kill_leader(component: str, signal: str = "SIGKILL") -> dict[str, Any]:
     return _proof(fault)
 
 
-def kill_api_server(index: int = 0, signal: str = "SIGKILL") -> dict[str, Any]:
-    """Kill one API server; at least one must be left."""
+def kill_api_server(signal: str = "SIGKILL") -> dict[str, Any]:
+    """Kill the API server whose loss harms least, `Trial.victim`; at least one must be left."""
     trial = current()
-    fault = trial.strike(lambda: trial.cluster.member("kube-apiserver", index), _number(signal), survivors=1)
+    fault = trial.strike(lambda: trial.cluster.member("kube-apiserver", trial.victim), _number(signal), survivors=1)
     return _proof(fault)
 
 
@@ -57,7 +57,7 @@ def restore_members() -> dict[str, Any]:
     healthy.
     """
     trial = current()
-    begin = time.monotonic()
+    begin = trial.observed.undo_began = time.monotonic()
     restarted = trial.restart_members()
     for name in restarted:
         trial.observed.mark(name.rpartition(" ")[0], f"{name} restarted")

@@ -68,6 +68,18 @@ def dead(cluster: EmbeddedCluster) -> list[Member]:
     return [member for member in cluster.members if not cluster.alive(member)]
 
 
+def spare_server(cluster: EmbeddedCluster) -> int:
+    """The API server whose loss harms least: one that serves neither the leading controller manager nor scheduler.
+
+    Each member's components use the API server of the same index. A controller that loses its server is behind for up to
+    half a minute after it is back (client-go's reflectors back off), which would reach into the next experiment.
+    """
+    leaders = [cluster.leader(component) for component in ("kube-controller-manager", "kube-scheduler")]
+    busy = {leader.index for leader in leaders if leader is not None}
+    every = [member.index for member in cluster.members if member.component == "kube-apiserver"]
+    return next((index for index in reversed(every) if index not in busy), every[-1])
+
+
 def command_line(member: Member) -> list[str]:
     """The arguments that a member's process was started with. Raises OSError where it has ended."""
     return Path(f"/proc/{member.pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")

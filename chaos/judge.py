@@ -98,7 +98,8 @@ def clients_survive(outcomes: Sequence[Outcome], findings: Findings, policy: Pol
         victim = killed.member.url.removeprefix("https://")
         struck = False
         for lane, prober in observed.probers.items():
-            outage = prober.outage()
+            # Starting the killed server again takes processor time from those that share its machine: not what is judged.
+            outage = prober.outage(observed.undo_began)
             findings.measure(f"outage of {lane}, at most", outage.upper, "s", None if victim in lane else limit)
             if victim in lane:
                 # This server was killed, so its outage is the fault itself and not judged; without one nothing was

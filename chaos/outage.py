@@ -105,11 +105,15 @@ class Outage:
 
 
 def outage(
-    samples: Sequence[Sample], late_after: float, recovered_after: int = int(CHAOS_RECOVERED_AFTER.value)
+    samples: Sequence[Sample],
+    late_after: float,
+    recovered_after: int = int(CHAOS_RECOVERED_AFTER.value),
+    until: float | None = None,
 ) -> Outage:
     """Fold samples into windows; a window ends at the first of `recovered_after` successes in a row.
 
-    `late_after` is the delay in seconds after which a probe counts as sent late. Raises ValueError for no samples at
+    `late_after` is the delay in seconds after which a probe counts as sent late. With `until` (monotonic seconds) only
+    windows that began before it are told, each to its own end. Raises ValueError for no samples at
     all, since no probe is no proof of an outage, nor of none.
     """
     if not samples:
@@ -121,12 +125,15 @@ def outage(
         if ordered[position].failure is None:
             position += 1
             continue
+        if until is not None and ordered[position].due >= until:
+            break
         window, position, flapped = _window(ordered, position, recovered_after)
         windows.append(window)
         flaps += flapped
     late = sum(sample.sent - sample.due > late_after for sample in ordered)
     slowest = max((sample.ended - sample.due for sample in ordered if sample.failure is None), default=0.0)
-    pairs = [(one, other) for one, other in pairwise(ordered) if one.failure is other.failure is None]
+    told = [sample for sample in ordered if until is None or sample.due < until]
+    pairs = [(one, other) for one, other in pairwise(told) if one.failure is other.failure is None]
     blind = max((other.ended - one.sent for one, other in pairs), default=0.0)
     return Outage(tuple(windows), blind, len(ordered), late, flaps, slowest)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from chaos.experiment import Plan
-from chaos.faults import command_line, members_of
+from chaos.faults import command_line, members_of, spare_server
 from chaos.lease import LeaseError, LeaseRecord, crash_bound, retry_period
 from fixtures.api import Api, ApiError
 from fixtures.clusters.embedded.handle import EmbeddedCluster
@@ -43,7 +43,8 @@ def _now(plan: Plan, cluster: EmbeddedCluster) -> Iterator[tuple[str, str]]:
     component = plan.facts["component"]
     running = members_of(cluster, component)
     if component == "kube-apiserver":
-        yield "now", f"{running[0] if running else 'nobody'} would be killed; {len(running)} of {component} run"
+        victim = cluster.member(component, spare_server(cluster))
+        yield "now", f"{victim} would be killed (process {victim.pid}); {len(running)} of {component} run"
         return
     leader = cluster.etcd_leader() if component == "etcd" else cluster.leader(component)
     who = f"{leader} leads (process {leader.pid})" if leader else "nobody leads"

@@ -153,9 +153,9 @@ class Prober:
         """When the last successful probe ended (monotonic seconds), 0 before the first."""
         return max((sample.ended for sample in self.samples if sample.failure is None), default=0.0)
 
-    def outage(self) -> Outage:
-        """The windows so far. Raises ValueError where no probe was sent."""
-        return outage(self.samples, late_after=self._interval)
+    def outage(self, until: float | None = None) -> Outage:
+        """The windows so far, or those that began before `until`. Raises ValueError where no probe was sent."""
+        return outage(self.samples, late_after=self._interval, until=until)
 
     def _run(self) -> None:
         begin = time.monotonic()

@@ -149,12 +149,12 @@ def first_action(component: str) -> dict[str, Any]:
 # What clients see
 
 
-def watch_servers(index: int = 0) -> dict[str, Any]:
+def watch_servers() -> dict[str, Any]:
     """Begin to probe every API server on new connections, and the one that will be killed on a kept-alive one too."""
     trial = current()
     for server in trial.servers.all:
         trial.probe(f"new connections to {server.name}", Prober(fresh(server.target(trial.canary.path))))
-    victim = trial.servers.all[index]
+    victim = trial.servers.all[trial.victim]
     trial.probe(
         f"kept-alive connection to {victim.name}", Prober(KeptAlive(victim.target(trial.canary.path)), senders=1)
     )

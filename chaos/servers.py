@@ -66,8 +66,9 @@ class Servers:
         return next(iter(server for server in self.all if server.api.host == url.rstrip("/")))
 
     def apis(self, first: int = 0) -> tuple[Api, ...]:
-        """The clients of all servers, beginning with number `first`."""
+        """The clients of all servers, beginning with number `first`, counted round."""
         apis = tuple(server.api for server in self.all)
+        first %= len(apis)
         return apis[first:] + apis[:first]
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from typing import Self
 from chaos import mutex, restore
 from chaos.canary import Canary, Lag
 from chaos.failover import Failover, LeaseWatch
-from chaos.faults import Fault, NoTargetError, dead, kill, members_of
+from chaos.faults import Fault, NoTargetError, dead, kill, members_of, spare_server
 from chaos.ground import Ground
 from chaos.lease import Bound, LeaseRecord
 from chaos.ledger import Balance, Ledger, total
@@ -51,6 +51,7 @@ class Observed:
     new_leader: tuple[str, float] | None = None
     placed: dict[str, str] = field(default_factory=dict)
     displaced: tuple[str, ...] = ()
+    undo_began: float | None = None
     marks: list[tuple[float, str, str]] = field(default_factory=list)
 
     def mark(self, lane: str, label: str, at: float | None = None) -> None:
@@ -73,10 +74,10 @@ class Trial:
         self.run = uuid.uuid4().hex[:8]
         self.labels = {RUN_LABEL: self.run}
         self.canaries = Canaries(self.servers, self.namespace, self.run)
-        # The patches go through the second server, so that they go on when an experiment kills the first.
-        self.canary = Canary(
-            self.servers.apis(1), self.servers.apis(), self.namespace, self.labels, f"sequence-{self.run}"
-        )
+        self.victim = spare_server(self.cluster)
+        # Watched through the server that may be killed and patched through the next, so that the patches go on.
+        watchers, writers = self.servers.apis(self.victim), self.servers.apis(self.victim + 1)
+        self.canary = Canary(writers, watchers, self.namespace, self.labels, f"sequence-{self.run}")
         self.observed = Observed()
         self.faults: list[Fault] = []
         self.lease: LeaseWatch | None = None

@@ -1,7 +1,7 @@
 """Makes the pages that follow from the code: one for each property, their index, limits, and the command line.
 
-    python -m docs.generate            write them
-    python -m docs.generate --check    exit 1 and name what is out of date
+python -m docs.generate            write them
+python -m docs.generate --check    exit 1 and name what is out of date
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def pages() -> dict[str, str]:
     checks = catalogue.load()
     lines = requirements.load()
     answered = requirements.answered_by(lines.values())
-    made = {check.page: _property(check, [lines[one] for one in answered.get(check.id, ())]) for check in checks.values()}
+    made = {
+        check.page: _property(check, [lines[one] for one in answered.get(check.id, ())]) for check in checks.values()
+    }
     made["docs/properties/README.md"] = _index(list(checks.values()))
     made["docs/reference/limits.md"] = _limits()
     made["docs/reference/command-line.md"] = _command_line()

@@ -22,7 +22,7 @@ from fixtures.limits import (
     Limit,
 )
 from load import mix, picture, server_side
-from load.judgement import Gates, RowStatistics, doubts, failed_share, statistics
+from load.judgement import Gates, RowStatistics, doubts, failed_share, lateness, statistics
 from load.percentiles import Interval
 from load.runner import LoadResult, Progress, run
 from load.server_side import Scrape, ServerRow, VoidSeriesError
@@ -49,7 +49,8 @@ class Baseline:
     """What the read baseline found out.
 
     `rows` are by verb, resource, scope and reading, `merged` with both readings together, as Kubernetes' SLO has
-    them; `doubts` are reasons why none of it decides anything; `evidence` are paths inside the bundle.
+    them; `doubts` are reasons why none of it decides anything, `late` why a slow row does not; `evidence` are paths
+    inside the bundle.
     """
 
     result: LoadResult
@@ -57,6 +58,7 @@ class Baseline:
     merged: tuple[RowStatistics, ...]
     failed_share: float
     doubts: tuple[str, ...]
+    late: str
     server: ServerSide
     evidence: tuple[str, ...]
 
@@ -96,7 +98,7 @@ def measure(
 
 def judged(result: LoadResult, server: ServerSide, in_force: InForce) -> Baseline:
     """The statistics of a run, and whether it decides anything. They come from the samples file alone."""
-    gates = Gates(in_force(LOAD_ACHIEVED), in_force(LOAD_GENERATOR_CPU), in_force(LOAD_SEND_LAG))
+    gates = Gates(in_force(LOAD_ACHIEVED), in_force(LOAD_GENERATOR_CPU))
     measured = result.measured
     return Baseline(
         result=result,
@@ -106,6 +108,7 @@ def judged(result: LoadResult, server: ServerSide, in_force: InForce) -> Baselin
         doubts=doubts(
             measured, gates, intended=result.intended, generator_cpu=result.generator_cpu, trouble=result.trouble
         ),
+        late=lateness(measured, in_force(LOAD_SEND_LAG)),
         server=server,
         evidence=tuple(f"samples/{result.scenario.name}.{ending}" for ending in ("csv.gz", "json", "svg")),
     )
@@ -185,6 +188,7 @@ def summary(baseline: Baseline) -> dict[str, Any]:
         "generator-cores": result.generator_cpu,
         "failed-share": baseline.failed_share,
         "doubts": list(baseline.doubts),
+        "late": baseline.late,
         "requests": {row.label: row.path for row in result.scenario.rows},
         "rows": [dataclasses.asdict(row) for row in baseline.rows],
         "rows-both-readings": [dataclasses.asdict(row) for row in baseline.merged],

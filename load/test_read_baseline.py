@@ -30,7 +30,7 @@ def test_api_server_latency(cluster: WholeCluster, findings: Findings, policy: P
 
     baseline = verdict.sent(scenarios.read_baseline, findings)
     verdict.believable(baseline, findings, policy)
-    verdict.percentile_within(baseline.rows, 0.95, lambda row: policy.limit(API_LATENCY_P95), findings)
+    verdict.percentile_within(baseline.rows, 0.95, lambda row: policy.limit(API_LATENCY_P95), findings, baseline.late)
     verdict.server_agrees(baseline, findings, policy)
 
 
@@ -53,4 +53,4 @@ def test_api_server_latency_slo(
 
     baseline = verdict.sent(scenarios.read_baseline, findings)
     verdict.believable(baseline, findings, policy)
-    verdict.percentile_within(baseline.merged, 0.99, lambda row: objective(row.scope), findings)
+    verdict.percentile_within(baseline.merged, 0.99, lambda row: objective(row.scope), findings, baseline.late)

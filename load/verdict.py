@@ -55,12 +55,16 @@ def believable(baseline: Baseline, findings: Findings, policy: Policy) -> None:
 
 
 def percentile_within(
-    rows: Iterable[RowStatistics], quantile: float, bound: Callable[[RowStatistics], float], findings: Findings
+    rows: Iterable[RowStatistics],
+    quantile: float,
+    bound: Callable[[RowStatistics], float],
+    findings: Findings,
+    late: str = "",
 ) -> None:
     """Hold a percentile of every judged row against its bound, in seconds.
 
     A row whose interval lies beyond is a finding; one whose interval spans the bound, or that has too few answers,
-    leaves the whole inconclusive unless another row fails.
+    leaves the whole inconclusive unless another row fails. `late` says why a row beyond may be this machine's doing.
     """
     undecided = []
     for row in rows:
@@ -76,7 +80,7 @@ def percentile_within(
         outcome = tail.against(bound(row))
         between = f"between {_ms(tail.lower)} and {_ms(tail.upper)} with 95 % confidence"
         said = f"{tail.interval.value * 1000:.1f} ms, {between}"
-        if outcome is Outcome.UNDECIDED:
+        if outcome is Outcome.UNDECIDED or (outcome is Outcome.MISSED and late):
             undecided.append(f"{row.label}: {said}")
             continue
         findings.expect(
@@ -87,7 +91,8 @@ def percentile_within(
             look="samples/read-baseline.svg in the bundle",
         )
     if undecided and not findings.failures:
-        findings.inconclusive("not decided by these samples (a longer run may): " + "; ".join(undecided))
+        hint = late or "a longer run may decide"
+        findings.inconclusive(f"not decided by these samples ({hint}): " + "; ".join(undecided))
 
 
 def server_agrees(baseline: Baseline, findings: Findings, policy: Policy) -> None:

@@ -26,7 +26,9 @@ def test_one_budget_covers_each_workload(replicated: Replicated, findings: Findi
     budgets = inventory.derive(budgets_by_namespace).get(replicated.namespace, ())
     pods = replicated.labels_of_pods
     selected = [[budget.selects(labels) for budget in budgets] for labels in pods]
-    covering = [budget.short_name for budget, hits in zip(budgets, zip(*selected, strict=True), strict=True) if any(hits)]
+    covering = [
+        budget.short_name for budget, hits in zip(budgets, zip(*selected, strict=True), strict=True) if any(hits)
+    ]
     covered = sum(any(hits) for hits in selected)
     findings.expect(
         covered == len(pods),

@@ -14,7 +14,7 @@ LOOK = "kubectl get networkpolicies -n {} -o yaml"
 def _judge(findings: Findings, sides: Mapping[Direction, Side], namespace: str, expected: str) -> None:
     for direction, side in sides.items():
         if not side.undecided:
-            findings.expect(bool(side.isolating), direction, expected=expected, observed=side, look=LOOK.format(namespace))
+            findings.expect(side.closed, direction, expected=expected, observed=side, look=LOOK.format(namespace))
     undecided = [side.undecided for side in sides.values() if side.undecided]
     if undecided:
         findings.not_assessed("; ".join(undecided))

@@ -46,10 +46,10 @@ def canary_namespaces(servers: Servers) -> list[str]:
 
 def test_a_runner_killed_in_the_middle_of_a_fault_is_cleaned_up_after(embedded: EmbeddedCluster) -> None:
     runner = subprocess.Popen([sys.executable, "-c", RUNNER, str(embedded.state)], cwd=ROOT)
-    member = embedded.member("kube-apiserver", 0)
+    servers = [member for member in embedded.members if member.component == "kube-apiserver"]
     try:
         deadline = time.monotonic() + 60
-        while embedded.alive(member):
+        while all(embedded.alive(member) for member in servers):
             assert runner.poll() is None, "the runner ended before its fault"
             assert time.monotonic() < deadline, "no fault within 60 s"
             time.sleep(0.05)
@@ -59,19 +59,20 @@ def test_a_runner_killed_in_the_middle_of_a_fault_is_cleaned_up_after(embedded: 
         runner.wait()
     assert under_way.returncode == 1
     assert "is under way in process" in under_way.stdout
-    assert not embedded.alive(member), "the cleanup of a run under way must not touch it"
+    (member,) = [member for member in servers if not embedded.alive(member)]
+    assert not embedded.alive(embedded.member(member.component, member.index)), "a run under way must not be touched"
 
-    servers = Servers(embedded.kubeconfig, embedded.api_servers)
-    assert mutex.held_by(servers)
-    assert canary_namespaces(servers)
+    clients = Servers(embedded.kubeconfig, embedded.api_servers)
+    assert mutex.held_by(clients)
+    assert canary_namespaces(clients)
 
     cleaned = command("cleanup", "--name", embedded.name)
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
-    for words in ("api-server-loss", "restarted kube-apiserver 0", "released the mutex Lease", "removed the namespace"):
+    for words in ("api-server-loss", f"restarted {member}", "released the mutex Lease", "removed the namespace"):
         assert words in cleaned.stdout
-    assert embedded.healthy(embedded.member("kube-apiserver", 0))
-    assert mutex.held_by(servers) == ""
-    assert canary_namespaces(servers) == []
+    assert embedded.healthy(embedded.member(member.component, member.index))
+    assert mutex.held_by(clients) == ""
+    assert canary_namespaces(clients) == []
     assert Journal.pending(embedded.state) == []
 
     again = command("cleanup", "--name", embedded.name)

@@ -175,6 +175,8 @@ def servers(**changed: Any) -> Observed:
         (servers(probers={CLIENT: Recorded(0, 3)}), FAIL),
         (servers(probers={CLIENT: Recorded(0, 1.0)}), ERROR),  # the limit lies between the window's two ends
         (servers(probers={CLIENT: Recorded(0, 20, cut=True)}), FAIL),  # never over
+        (servers(probers={CLIENT: Recorded(6, 9)}, undo_began=T0 + 5), PASS),  # while the server starts again
+        (servers(probers={CLIENT: Recorded(4, 9)}, undo_began=T0 + 5), FAIL),  # began before that
         (servers(probers={"new connections to 127.0.0.2:6443": Recorded(0, 3)}), FAIL),
         (servers(probers={f"new connections to {VICTIM}": Recorded()}), ERROR),  # the fault did not reach it
         (servers(probers={CLIENT: Recorded(gap=2)}), ERROR),  # an outage might not have been seen

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from suite_runs import GOOD, run_suite, snapshot
+
+from tests.core.suite_runs import GOOD, run_suite, snapshot
 
 USAGE = 4
 

@@ -19,7 +19,7 @@ Fix: do it. Does not prove: anything else.
 
 def declare(identity: str = "area.one", doc: str = PROSE, parameters: str = "workload, findings", **more: str) -> None:
     namespace: dict[str, object] = {"__name__": __name__}
-    exec(compile(f"def test_it({parameters}): pass", __file__, "exec"), namespace)  # noqa: S102
+    exec(compile(f"def test_it({parameters}): pass", __file__, "exec"), namespace)
     function: Any = namespace["test_it"]
     function.__doc__ = doc.replace(". How:", ".\nHow:").replace(". Does", ".\nDoes")
     readiness(identity, **{"severity": "high", **more})(function)

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from suite_runs import BAD, DEADLINE, GOOD, ROOT, run_suite, snapshot
+
+from tests.core.suite_runs import BAD, DEADLINE, GOOD, ROOT, run_suite, snapshot
 
 ONE = "pod-security.no-privilege-escalation"
 MINE = "mine.answer"

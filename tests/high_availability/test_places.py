@@ -25,7 +25,10 @@ class Seen:
     def __init__(self, nodes: Sequence[Raw] = (), addresses: Sequence[str] = ()) -> None:
         labels = {"kubernetes.io/service-name": "kubernetes"}
         slices = {"metadata": {"namespace": "default", "name": "kubernetes", "labels": labels}}
-        self._objects = {"nodes": nodes, suite.SLICES: [{**slices, "endpoints": [{"addresses": [one]} for one in addresses]}]}
+        self._objects = {
+            "nodes": nodes,
+            suite.SLICES: [{**slices, "endpoints": [{"addresses": [one]} for one in addresses]}],
+        }
 
     def objects(self, kind: str) -> Sequence[Raw]:
         return self._objects[kind]
@@ -88,7 +91,10 @@ def test_a_hidden_control_plane_is_not_judged_by_its_one_address(seen: Seen, ver
 
 
 def test_manifests_without_nodes_say_nothing_about_places() -> None:
-    assert judged(suite.test_workloads_outlive_a_pod_a_node_and_a_zone, web(2), Seen(), policy=Policy())[0] is Verdict.NOT_ASSESSED
+    assert (
+        judged(suite.test_workloads_outlive_a_pod_a_node_and_a_zone, web(2), Seen(), policy=Policy())[0]
+        is Verdict.NOT_ASSESSED
+    )
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,9 @@ def far_region_not_ready(api: Api, namespace: str) -> Undo:
     undo = far_region(api, namespace)
     for pod in api.get(f"/api/v1/namespaces/{namespace}/pods")["items"]:
         if pod["spec"]["nodeName"] in FAR:
-            conditions = [{**one, "status": "False"} if one["type"] == "Ready" else one for one in pod["status"]["conditions"]]
+            conditions = [
+                {**one, "status": "False"} if one["type"] == "Ready" else one for one in pod["status"]["conditions"]
+            ]
             path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/status"
             api.patch(path, {"status": {"conditions": conditions}})
     _wait_for_endpoints(api, namespace, 1)
@@ -193,17 +195,27 @@ def _wait_for_endpoints(api: Api, namespace: str, count: int) -> None:
 
 
 def _ready_endpoints(api: Api, namespace: str) -> int:
-    slices = api.get(f"{SLICES}/{namespace}/endpointslices", {"labelSelector": "kubernetes.io/service-name=web"})["items"]
+    slices = api.get(f"{SLICES}/{namespace}/endpointslices", {"labelSelector": "kubernetes.io/service-name=web"})[
+        "items"
+    ]
     return sum(bool(one["conditions"].get("ready")) for raw in slices for one in raw["endpoints"] or ())
 
 
 def regional(
-    property_id: str, name: str, verdict: Verdict, *nodes: str, areas: Raw | None = None, service_name: str = "{ns}/web", **more: Any
+    property_id: str,
+    name: str,
+    verdict: Verdict,
+    *nodes: str,
+    areas: Raw | None = None,
+    service_name: str = "{ns}/web",
+    **more: Any,
 ) -> Case:
     """A Service whose two pods run on the given nodes, of which the first zone is in region-2."""
     objects = (pinned("web", *nodes, **OVER_NODES), service("web"))
     subjects = {"services_in_two_regions": [service_name] if service_name else [], "areas": areas or {}}
-    return Case(property_id, name, verdict, objects, "Cluster", policy={"subjects": subjects}, pods=True, alone=True, **more)
+    return Case(
+        property_id, name, verdict, objects, "Cluster", policy={"subjects": subjects}, pods=True, alone=True, **more
+    )
 
 
 REGIONS, AREAS = "high-availability.multi-region", "high-availability.geographic-distribution"

@@ -205,6 +205,13 @@ FILES = [
     near_miss(
         FS_GROUP, "a local volume", *claimed("None", local={"path": "/mnt/1"}, nodeAffinity=ON_A_NODE), alone=True
     ),
+    near_miss(
+        FS_GROUP,
+        "a disk of one node whose driver leaves the group out",
+        *claimed("None", "ReadWriteOnce", csi=FORMATTED),
+        verdict=Verdict.NOT_ASSESSED,
+        alone=True,
+    ),
     near_miss(FS_GROUP, "NFS", *claimed("File", nfs=NFS), verdict=Verdict.NOT_ASSESSED, alone=True),
     near_miss(FS_GROUP, "an inline volume whose driver applies the group", *inline("File"), alone=True),
     near_miss(

@@ -55,7 +55,9 @@ def left_alone_at_home(property_id: str, name: str, *rules: Raw, who: Raw | None
     return near_miss(property_id, name, *in_namespace(*rules, who=who), subject="RoleBinding {ns}/grant", **more)
 
 
-def to_built_in(property_id: str, name: str, built_in: str, verdict: Verdict, *, who: Raw | None = None, **more: Any) -> Case:
+def to_built_in(
+    property_id: str, name: str, built_in: str, verdict: Verdict, *, who: Raw | None = None, **more: Any
+) -> Case:
     """A RoleBinding in the case's namespace to one of Kubernetes' own ClusterRoles."""
     raw = binding("tenant", built_in, who or account("app"), role_kind="ClusterRole")
     return Case(property_id, name, verdict, (raw,), "RoleBinding {ns}/tenant", **more)
@@ -131,7 +133,10 @@ ESCALATION = "rbac.no-escalation-verbs"
 
 def bound_by_name(name: str, verdict: Verdict, granted: Raw) -> Case:
     """The right to bind one named ClusterRole that grants what is given."""
-    objects = (role("{ns}-given", granted, cluster=True), *cluster_wide(rule("bind", "clusterroles", RBAC, resourceNames=["{ns}-given"])))
+    objects = (
+        role("{ns}-given", granted, cluster=True),
+        *cluster_wide(rule("bind", "clusterroles", RBAC, resourceNames=["{ns}-given"])),
+    )
     return Case(ESCALATION, f"bind by name: {name}", verdict, objects, f"ClusterRoleBinding {FLEET}")
 
 

@@ -108,7 +108,13 @@ SCOPE = [
 
 def definition(*subresources: str) -> Raw:
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    version = {"name": "v1", "served": True, "storage": True, "schema": schema, "subresources": {one: {} for one in subresources}}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": schema,
+        "subresources": {one: {} for one in subresources},
+    }
     names = {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"}
     spec = {"group": "{ns}.example.com", "scope": "Namespaced", "names": names, "versions": [version]}
     return named("apiextensions.k8s.io/v1", "CustomResourceDefinition", "widgets.{ns}.example.com", spec=spec)

@@ -45,6 +45,10 @@ def csi_node(*drivers: str) -> Raw:
     return named("storage.k8s.io/v1", "CSINode", "node-0", spec=spec)
 
 
+CLAIM = named(
+    "v1", "PersistentVolumeClaim", "data",
+    spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+)  # fmt: skip
 CLASSES = "storage.storage-classes"
 FAST, SLOW = storage_class("fast", OURS, default=True, type="ssd"), storage_class("slow", OURS, type="hdd")
 
@@ -67,6 +71,7 @@ STORAGE_CLASSES = [
            csi_node(OURS)),
     usable("a driver that nobody registered, on simulated nodes", Verdict.NOT_ASSESSED, FAST, SLOW),
     usable("declared to be stateless", Verdict.NOT_APPLICABLE, policy={"subjects": {"stateless": True}}),
+    usable("declared to be stateless, with a claim", Verdict.FAIL, CLAIM, policy={"subjects": {"stateless": True}}),
     usable("declared to be stateless, with a volume", Verdict.FAIL, volume(csi(OURS)),
            policy={"subjects": {"stateless": True}}),
 ]  # fmt: skip
@@ -83,7 +88,9 @@ CLASS_ENCRYPTION = [
     classed("EBS that says false", Verdict.FAIL, storage_class("a", EBS, encrypted="false")),
     classed("EBS in-tree that says nothing", Verdict.FAIL, storage_class("a", "kubernetes.io/aws-ebs")),
     classed("Ceph behind Rook that says nothing", Verdict.FAIL, storage_class("a", "rook-ceph.rbd.csi.ceph.com")),
-    classed("Portworx with another driver's word", Verdict.FAIL, storage_class("a", "pxd.portworx.com", encrypted="true")),
+    classed(
+        "Portworx with another driver's word", Verdict.FAIL, storage_class("a", "pxd.portworx.com", encrypted="true")
+    ),
     classed("EBS", Verdict.PASS, storage_class("a", EBS, encrypted="true")),
     classed("EBS in capitals", Verdict.PASS, storage_class("a", EBS, Encrypted="true")),
     classed("Ceph behind Rook", Verdict.PASS, storage_class("a", "rook-ceph.rbd.csi.ceph.com", encrypted="true")),
@@ -111,6 +118,8 @@ VOLUME_ENCRYPTION = [
     near_miss(VOLUME, "Azure, in-tree", volume({"azureDisk": AZURE_DISK}), subject=PV),
     near_miss(VOLUME, "made by a person, of a class that encrypts", ON, volume(csi(EBS), of_class="a"), subject=PV,
               verdict=Verdict.NOT_ASSESSED),
+    near_miss(VOLUME, "of a class that is another driver's now", storage_class("a", OURS), volume(csi(EBS), **MADE), subject=PV,
+              verdict=Verdict.NOT_ASSESSED),
     near_miss(VOLUME, "of a class that is gone", volume(csi(EBS), **MADE), subject=PV, verdict=Verdict.NOT_ASSESSED),
     near_miss(VOLUME, "hostPath", volume({"hostPath": {"path": "/data"}}), subject=PV, verdict=Verdict.NOT_ASSESSED),
     near_miss(VOLUME, "NFS", volume({"nfs": {"server": "nfs", "path": "/"}}), subject=PV, verdict=Verdict.NOT_ASSESSED),
@@ -125,7 +134,8 @@ def clouds(property_id: str, name: str, verdict: Verdict, *objects: Raw, **more:
 
 CLOUDS = [
     clouds("storage.ebs-encrypted", "a class that does not encrypt", Verdict.FAIL, ON, storage_class("b", EBS, type="gp3")),
-    clouds("storage.ebs-encrypted", "a volume that was made by one", Verdict.FAIL, storage_class("a", EBS), volume(csi(EBS), **MADE)),
+    clouds("storage.ebs-encrypted", "a volume that was made by one", Verdict.FAIL, storage_class("a", EBS), volume(csi(EBS), **MADE),
+           observed="-pv"),
     clouds("storage.ebs-encrypted", "classes and volumes", Verdict.PASS, ON, volume(csi(EBS), **MADE)),
     clouds("storage.ebs-encrypted", "a volume of unknown origin", Verdict.NOT_ASSESSED, ON, volume(csi(EBS))),
     clouds("storage.ebs-encrypted", "other clouds only", Verdict.NOT_APPLICABLE, storage_class("a", AZURE)),

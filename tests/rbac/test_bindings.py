@@ -21,7 +21,9 @@ class Shelf:
 
     def __init__(self, raw: Raw, **scope: Any) -> None:
         self.raw = raw
-        self.scope = Policy.model_validate({"scope": scope, "subjects": {"rbac_exceptions": ["Group trusted", "shop/trusted"]}})
+        self.scope = Policy.model_validate(
+            {"scope": scope, "subjects": {"rbac_exceptions": ["Group trusted", "shop/trusted"]}}
+        )
 
     def objects(self, kind: str) -> Sequence[Raw]:
         wanted = CLUSTER_ROLE_BINDINGS if self.raw["kind"] == "ClusterRoleBinding" else ROLE_BINDINGS

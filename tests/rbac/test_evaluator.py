@@ -26,7 +26,17 @@ ROLES, BINDINGS, REQUESTS = 40, 60, 800
 NAMESPACES = ("evaluated-a", "evaluated-b")
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "bind", "impersonate", "*")
 GROUPS = ("", "apps", "example.com", "*")
-RESOURCES = ("pods", "pods/exec", "pods/status", "secrets", "deployments", "deployments/scale", "*/scale", "*/status", "*")
+RESOURCES = (
+    "pods",
+    "pods/exec",
+    "pods/status",
+    "secrets",
+    "deployments",
+    "deployments/scale",
+    "*/scale",
+    "*/status",
+    "*",
+)
 NAMES = ("a", "b", "web")
 PATHS = ("/metrics", "/debug/pprof", "/debug/*", "/logs/*", "/logs", "/stats*")
 ACCOUNTS = ("one", "two", "default")
@@ -50,7 +60,12 @@ def random_rule(rng: random.Random, *, cluster: bool) -> Raw:
     if cluster and rng.random() < 0.35:
         return {"verbs": some(rng, VERBS), "nonResourceURLs": some(rng, PATHS)}
     names = some(rng, NAMES, 2) if rng.random() < 0.3 else []
-    return {"verbs": some(rng, VERBS), "apiGroups": some(rng, GROUPS, 2), "resources": some(rng, RESOURCES), "resourceNames": names}
+    return {
+        "verbs": some(rng, VERBS),
+        "apiGroups": some(rng, GROUPS, 2),
+        "resources": some(rng, RESOURCES),
+        "resourceNames": names,
+    }
 
 
 def random_role(rng: random.Random, number: int) -> Raw:
@@ -116,7 +131,9 @@ def world(embedded: EmbeddedCluster) -> Iterator[World]:
         api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     for raw in objects:
         api.create(collection(raw), raw)
-    wait_until(lambda: answer(api, Identity("last"), {"verb": "get", "path": "/last"}), "the authorizer saw the last binding")
+    wait_until(
+        lambda: answer(api, Identity("last"), {"verb": "get", "path": "/last"}), "the authorizer saw the last binding"
+    )
     wait_until(lambda: all(is_aggregated(api, raw) for raw in roles), "the controller aggregated all rules")
     yield World(everything(api), api)
     for raw in objects:
@@ -160,9 +177,13 @@ def random_identity(rng: random.Random) -> Identity:
 
 def random_request(rng: random.Random) -> Raw:
     if rng.random() < 0.35:
-        path = rng.choice(("/metrics", "/debug", "/debug/pprof", "/debug/pprof/heap", "/logs", "/logs/kubelet", "/stats/summary"))
+        path = rng.choice(
+            ("/metrics", "/debug", "/debug/pprof", "/debug/pprof/heap", "/logs", "/logs/kubelet", "/stats/summary")
+        )
         return {"verb": rng.choice(("get", "list", "patch")), "path": path}
-    resource = rng.choice(("pods", "pods/exec", "pods/status", "secrets", "deployments", "deployments/scale", "widgets/status"))
+    resource = rng.choice(
+        ("pods", "pods/exec", "pods/status", "secrets", "deployments", "deployments/scale", "widgets/status")
+    )
     return {
         "verb": rng.choice(VERBS[:-1]),
         "group": rng.choice(("", "apps", "example.com")),
@@ -188,7 +209,12 @@ def evaluate(access: Access, identity: Identity, request: Raw) -> bool:
     if "path" in request:
         return access.allowed_url(identity, request["verb"], request["path"])
     return access.allowed(
-        identity, request["verb"], request["resource"], request["group"], namespace=request["namespace"], name=request["name"]
+        identity,
+        request["verb"],
+        request["resource"],
+        request["group"],
+        namespace=request["namespace"],
+        name=request["name"],
     )
 
 
@@ -202,7 +228,9 @@ def test_the_evaluator_agrees_with_the_server(world: World) -> None:
 
     differing = [(*one, said) for one, said, ours in zip(asked, answers, evaluated, strict=True) if said != ours]
     assert not differing
-    assert REQUESTS // 10 < sum(answers) < REQUESTS * 9 // 10, "both answers have to be common for the comparison to mean anything"
+    assert REQUESTS // 10 < sum(answers) < REQUESTS * 9 // 10, (
+        "both answers have to be common for the comparison to mean anything"
+    )
 
 
 def test_an_aggregated_role_is_expanded_before_the_controller_has_copied_its_rules() -> None:
@@ -227,7 +255,12 @@ def test_an_aggregated_role_is_expanded_before_the_controller_has_copied_its_rul
 def test_roles_that_aggregate_each_other_end() -> None:
     selector = {"clusterRoleSelectors": [{"matchLabels": {"ring": "yes"}}]}
     ring = [
-        {"kind": "ClusterRole", "metadata": {"name": name, "labels": {"ring": "yes"}}, "aggregationRule": selector, "rules": []}
+        {
+            "kind": "ClusterRole",
+            "metadata": {"name": name, "labels": {"ring": "yes"}},
+            "aggregationRule": selector,
+            "rules": [],
+        }
         for name in ("a", "b")
     ]
 

@@ -23,7 +23,9 @@ from reports.words import Verdict
 
 Raw = dict[str, Any]
 GROUP = "rbac.authorization.k8s.io"
-GRANTS = sorted(one for one, check in load().items() if check.module.endswith(("rbac.test_grants", "rbac.test_cluster_grants")))
+GRANTS = sorted(
+    one for one, check in load().items() if check.module.endswith(("rbac.test_grants", "rbac.test_cluster_grants"))
+)
 OBJECTS = Path(__file__).parent / "kubeadm_and_kind.yaml"
 HARMLESS = {Verdict.PASS, Verdict.NOT_APPLICABLE}
 
@@ -33,7 +35,11 @@ def judged(cluster: EmbeddedCluster, property_id: str, folder: Path) -> list[Rec
     run = Run(as_target(cluster), loaded, folder, folder, "cluster", ())
     check = load()[property_id]
     function = getattr(__import__(check.module, fromlist=["_"]), check.function)
-    return [record for group in groups(run, check) for record in judge(run, check, group, function, given(run, check, function))]
+    return [
+        record
+        for group in groups(run, check)
+        for record in judge(run, check, group, function, given(run, check, function))
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +105,16 @@ def test_a_bare_control_plane_raises_no_alarm(property_id: str, bare: dict[str, 
 
 @pytest.mark.parametrize("property_id", GRANTS)
 def test_what_kubeadm_and_kind_install_raises_no_alarm(property_id: str, installed: dict[str, list[Record]]) -> None:
-    assert {record.subject: record.findings for record in installed[property_id] if record.verdict not in HARMLESS} == {}
+    assert {
+        record.subject: record.findings for record in installed[property_id] if record.verdict not in HARMLESS
+    } == {}
 
 
 def test_what_they_install_is_looked_at(installed: dict[str, list[Record]]) -> None:
     """Bindings to nodes, joining nodes, anonymous and accounts outside of kube-system are judged, not left out."""
-    subjects = {record.subject for record in installed["rbac.no-default-group-grants"] if record.verdict is Verdict.PASS}
+    subjects = {
+        record.subject for record in installed["rbac.no-default-group-grants"] if record.verdict is Verdict.PASS
+    }
 
     assert {
         "ClusterRoleBinding kubeadm:get-nodes",

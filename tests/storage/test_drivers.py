@@ -1,0 +1,79 @@
+"""A class is usable where its driver is known to run; real nodes register theirs, which simulated ones cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import pytest
+
+from fixtures.policy import Policy
+from fixtures.readiness import Decided, Findings
+from fixtures.subjects import Reader, WholeCluster
+from fixtures.subjects.storage import CLASSES, VOLUMES
+from reports.words import Verdict
+from suites.storage import test_classes as suite
+
+Raw = dict[str, Any]
+T = TypeVar("T")
+LOCAL_PATH = "rancher.io/local-path"
+
+
+class Seen:
+    """A reader over two classes of one provisioner, a real node, and a volume."""
+
+    scope = Policy()
+
+    def __init__(self, provisioner: str, registered: str = "", made_by: str = "") -> None:
+        default = {"storageclass.kubernetes.io/is-default-class": "true"}
+        first = {
+            "kind": "StorageClass",
+            "metadata": {"name": "fast", "annotations": default},
+            "provisioner": provisioner,
+        }
+        second = {**first, "metadata": {"name": "slow"}, "parameters": {"type": "hdd"}}
+        volume = {"metadata": {"name": "pv", "annotations": {"pv.kubernetes.io/provisioned-by": made_by}}}
+        self._objects: dict[str, Sequence[Raw]] = {
+            CLASSES: [first, second],
+            suite.CSI_NODES: [{"metadata": {"name": "node"}, "spec": {"drivers": [{"name": registered}]}}],
+            VOLUMES: [volume],
+            suite.CLAIMS: [],
+            "nodes": [{"metadata": {"name": "node"}}],
+        }
+
+    def objects(self, kind: str) -> Sequence[Raw]:
+        return self._objects[kind]
+
+    def served(self, kind: str) -> bool:
+        return True
+
+    def version(self) -> Raw:
+        return {}
+
+    def derive(self, build: Callable[[Reader], T]) -> T:
+        return build(self)
+
+
+def judged(seen: Seen) -> Verdict:
+    cluster = WholeCluster({"kind": "Cluster", "metadata": {"name": "cluster"}})
+    check: Any = suite.test_storage_classes_are_usable
+    findings = Findings(check.readiness, cluster)
+    try:
+        check(cluster, findings, seen, Policy())
+    except Decided as decided:
+        return Verdict.FAIL if findings.failures else decided.verdict
+    return findings.verdict()[0]
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        (Seen("csi.example.com", registered="csi.example.com"), Verdict.PASS),
+        (Seen("csi.example.com", registered="other.example.com"), Verdict.FAIL),
+        (Seen("csi.example.com", made_by="csi.example.com"), Verdict.PASS),
+        (Seen(LOCAL_PATH), Verdict.NOT_ASSESSED),
+        (Seen(LOCAL_PATH, made_by=LOCAL_PATH), Verdict.PASS),
+    ],
+)
+def test_the_driver_of_a_class_runs(seen: Seen, verdict: Verdict) -> None:
+    assert judged(seen) is verdict
