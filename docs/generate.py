@@ -54,7 +54,7 @@ def _property(check: Check, lines: list[Requirement]) -> str:
         f"| source | [{source}](../../../{source}) |\n",
     ]
     for heading, words in check.sections.items():
-        text.append(f"## {heading}\n\n{words}\n")
+        text.append(f"## {heading}\n\n{words[:1].upper()}{words[1:]}\n")
     text.append("## Run it alone\n")
     text.append(f"    pytest {check.module.split('.')[0]} --property {check.id}\n")
     if lines:
@@ -106,7 +106,7 @@ def _command_line() -> str:
     ]
     for option in parser.getgroup("readiness").options:
         plain = option.attrs()
-        values = f" {plain['metavar']}" if "metavar" in plain else ""
+        values = f" {plain['metavar']}" if plain.get("metavar") else ""
         if plain.get("choices"):
             values = " " + "\\|".join(plain["choices"])
         text.append(f"| `{option.names()[0]}{values}` | {plain.get('help', '')} |")
