@@ -70,7 +70,10 @@ def failover_within_bound(outcomes: Sequence[Outcome], findings: Findings, polic
 
 
 def failover_within_target(outcomes: Sequence[Outcome], findings: Findings, policy: Policy) -> None:
-    """Whether every takeover came within the target, whatever the Lease allows; with several runs, the share too."""
+    """Whether every takeover came within the target, whatever the Lease allows; with several runs, the share too.
+
+    A target is met only where that is proved: a time whose error bar holds the target counts as missed.
+    """
     target = policy.limit(CHAOS_FAILOVER_TARGET)
     failovers = _failovers(outcomes, findings)
     for failover in failovers:
@@ -80,6 +83,7 @@ def failover_within_target(outcomes: Sequence[Outcome], findings: Findings, poli
             findings,
             target,
             f"at most {target:g} s (after a crash {failover.bound.earliest:.1f} to {failover.bound.latest:.1f} s)",
+            doubt_decides=False,
         )
     if len(failovers) > 1:
         share = clopper_pearson(sum(failover.within(target) == "met" for failover in failovers), len(failovers))
@@ -185,9 +189,11 @@ def _figures(failover: Failover, findings: Findings, limit: float) -> None:
     findings.measure(f"{component} error bar (longest lag of the watch)", failover.lag.longest, "s")
 
 
-def _expect(failover: Failover, findings: Findings, limit: float, expected: str) -> None:
+def _expect(
+    failover: Failover, findings: Findings, limit: float, expected: str, *, doubt_decides: bool = True
+) -> None:
     judgement = failover.within(limit)
-    if judgement == "undecided":
+    if judgement == "undecided" and doubt_decides:
         findings.inconclusive(
             f"{failover.component} was taken over after {failover.seconds:.3f} s, with an error bar of "
             f"{failover.lag.longest:.3f} s, which holds the limit of {limit:g} s"
