@@ -189,9 +189,7 @@ def _figures(failover: Failover, findings: Findings, limit: float) -> None:
     findings.measure(f"{component} error bar (longest lag of the watch)", failover.lag.longest, "s")
 
 
-def _expect(
-    failover: Failover, findings: Findings, limit: float, expected: str, *, doubt_decides: bool = True
-) -> None:
+def _expect(failover: Failover, findings: Findings, limit: float, expected: str, *, doubt_decides: bool = True) -> None:
     judgement = failover.within(limit)
     if judgement == "undecided" and doubt_decides:
         findings.inconclusive(

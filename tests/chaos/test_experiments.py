@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from chaos_tools import MODULES
 from chaoslib.experiment import ensure_experiment_is_valid
 
 from chaos.experiment import UnknownExperimentError, load, names
 from fixtures.readiness import CHECKS
+from tests.chaos.chaos_tools import MODULES
 
 
 def activities(experiment: dict[str, Any]) -> list[dict[str, Any]]:

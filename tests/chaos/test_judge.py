@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from chaos_tools import findings_of
 
 from chaos import judge
 from chaos.bridge import Outcome
@@ -25,6 +24,7 @@ from fixtures.limits import CHAOS_FAILOVER_TARGET, CHAOS_READ_WINDOW, CHAOS_WRIT
 from fixtures.policy import Policy
 from fixtures.readiness import Decided, Findings
 from reports.words import Verdict
+from tests.chaos.chaos_tools import findings_of
 
 T0 = 1000.0
 LAG = Lag(0.01, 0.1, 60)

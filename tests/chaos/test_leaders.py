@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from chaos_tools import findings_of, left_behind, processes
 
 from chaos import bridge, judge
 from chaos.experiment import load
@@ -13,6 +12,7 @@ from chaos.ground import Ground
 from fixtures.clusters.embedded.handle import start
 from fixtures.readiness import Decided
 from reports.words import Verdict
+from tests.chaos.chaos_tools import findings_of, left_behind, processes
 
 
 def test_a_killed_scheduler_is_replaced_and_every_mark_is_there(ground: Ground) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chaos_tools import changed, findings_of, left_behind, processes
 
 from chaos import bridge, judge, mutex, probes
 from chaos.bridge import BridgeError, Outcome
@@ -20,6 +19,7 @@ from chaos.undo import Journal
 from fixtures.policy import Policy
 from fixtures.readiness import Decided
 from reports.words import Verdict
+from tests.chaos.chaos_tools import changed, findings_of, left_behind, processes
 
 QUICK = "etcd-leader-loss"
 

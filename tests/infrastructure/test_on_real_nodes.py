@@ -100,11 +100,12 @@ def test_a_managed_control_plane_is_not_assessed() -> None:
     assert "Amazon EKS keeps the control plane out of sight" in found[1]
 
 
-def agents(name: str, ready: int, wanted: int = 3, **labels: str) -> Raw:
+def agents(name: str, ready: int, given: dict[str, str] | None = None) -> Raw:
+    labels = given or {}
     return {
         "metadata": {"name": name, "namespace": "kube-system", "labels": labels},
         "spec": {"template": {"metadata": {"labels": labels}, "spec": {"containers": []}}},
-        "status": {"numberReady": ready, "desiredNumberScheduled": wanted},
+        "status": {"numberReady": ready, "desiredNumberScheduled": 3},
     }
 
 
@@ -114,14 +115,14 @@ ENDPOINT = {"metadata": {"name": "web", "namespace": "shop"}, "status": {"state"
 
 
 def test_a_healthy_plugin_on_real_nodes_passes() -> None:
-    reader = Objects("v1.33.1", Policy(), nodes=EKS, daemonsets__apps=[agents("cilium", 3, **CILIUM)])
+    reader = Objects("v1.33.1", Policy(), nodes=EKS, daemonsets__apps=[agents("cilium", 3, CILIUM)])
 
     assert verdict("network-policy.cni-plugin", reader)[0] == Verdict.PASS
 
 
 def test_a_fargate_node_needs_no_agent() -> None:
     fargate = node("f", "aws:///eu-1a/f", **{"eks.amazonaws.com/compute-type": "fargate"})
-    reader = Objects("v1.33.1", Policy(), nodes=[*EKS, fargate], daemonsets__apps=[agents("cilium", 3, **CILIUM)])
+    reader = Objects("v1.33.1", Policy(), nodes=[*EKS, fargate], daemonsets__apps=[agents("cilium", 3, CILIUM)])
 
     assert verdict("network-policy.cni-plugin", reader)[0] == Verdict.PASS
 
@@ -135,7 +136,7 @@ def test_a_fargate_node_needs_no_agent() -> None:
     ],
 )
 def test_cilium_on_real_nodes(endpoints: list[Raw], proxy: list[Raw], expected: Verdict) -> None:
-    kinds = {"daemonsets__apps": [agents("cilium", 3, **CILIUM), *proxy], "ciliumendpoints__cilium__io": endpoints}
+    kinds = {"daemonsets__apps": [agents("cilium", 3, CILIUM), *proxy], "ciliumendpoints__cilium__io": endpoints}
     reader = Objects("v1.33.1", Policy(), nodes=EKS, pods=[POD], **kinds)
 
     assert verdict("infrastructure.cilium-ebpf-cni", reader)[0] == expected

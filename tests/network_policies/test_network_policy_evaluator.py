@@ -30,7 +30,7 @@ expressions = st.one_of(
     st.fixed_dictionaries({"key": st.sampled_from(KEYS), "operator": st.sampled_from(("Exists", "DoesNotExist"))}),
 )
 # Most selectors select much, or no connection would ever get past both ends and the evaluators would agree on nothing.
-selectors = st.one_of(
+selectors: st.SearchStrategy[Raw] = st.one_of(
     st.just({}),
     st.fixed_dictionaries({"matchLabels": st.just({"app": "a"})}),
     st.fixed_dictionaries({}, optional={"matchLabels": labels, "matchExpressions": st.lists(expressions, max_size=2)}),
@@ -191,15 +191,15 @@ def is_peer(peer: Raw, other: Raw, namespace: str) -> bool:
     return selected_by(peer.get("podSelector", {}), other["labels"])
 
 
-def is_port(entry: Raw, protocol: str, port: int | None, named: Raw) -> bool:
+def is_port(entry: Raw, protocol: str, port: int | None, named: Any) -> bool:
     if port is None or entry.get("protocol", "TCP") != protocol:
         return False
     wanted = entry.get("port")
     if wanted is None:
         return True
     if isinstance(wanted, str):
-        return port in named.get((wanted, protocol), ())
-    return wanted <= port <= entry.get("endPort", wanted)
+        return bool(port in named.get((wanted, protocol), ()))
+    return bool(wanted <= port <= entry.get("endPort", wanted))
 
 
 EVERY = [79, 80, 81, 8080]

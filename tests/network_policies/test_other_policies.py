@@ -185,7 +185,7 @@ def test_calico_policy_for_hosts_is_left_out() -> None:
     assert list(calico(({"kind": "GlobalNetworkPolicy", "metadata": {"name": "p"}, "spec": {"preDNAT": True}},))) == []
 
 
-EVERY_POD = {"namespaces": {}}
+EVERY_POD: Raw = {"namespaces": {}}
 OUTSIDE = {"networks": ["0.0.0.0/0"]}
 
 

@@ -86,9 +86,14 @@ def _controller(kind: str, name: str, spec: Raw, more: Raw) -> Raw:
     )
 
 
-def cron_job(name: str = "report", *containers: Raw, pod: Raw | None = None, job: Raw | None = None, **spec: Any) -> Raw:
+def cron_job(
+    name: str = "report", *containers: Raw, pod: Raw | None = None, job: Raw | None = None, **spec: Any
+) -> Raw:
     """A CronJob that never comes due during a test (29 February)."""
-    template = {"metadata": {"labels": {"app": name}}, "spec": pod_spec(*containers, restartPolicy="Never", **(pod or {}))}
+    template = {
+        "metadata": {"labels": {"app": name}},
+        "spec": pod_spec(*containers, restartPolicy="Never", **(pod or {})),
+    }
     base = {"schedule": "0 0 29 2 *", "jobTemplate": {"spec": merge({"template": template}, job or {})}}
     return named("batch/v1", "CronJob", name, spec=merge(base, spec))
 

@@ -90,11 +90,17 @@ ALLOCATABLE = {"cpu": "7910m", "memory": "29Gi", "ephemeral-storage": "89Gi", "p
 def node(name: str, provider_id: str = "", labels: Raw | None = None, **spec: Any) -> Raw:
     """A simulated node of the case's own, which takes no pods of other cases."""
     base = {
-        "metadata": {"labels": {"type": "kwok", "kubernetes.io/os": "linux"}, "annotations": {"kwok.x-k8s.io/node": "fake"}},
+        "metadata": {
+            "labels": {"type": "kwok", "kubernetes.io/os": "linux"},
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+        },
         "spec": {"taints": [{"key": "proof", "effect": "NoSchedule"}]},
         "status": {"capacity": CAPACITY, "allocatable": ALLOCATABLE},
     }
-    more: Raw = {"metadata": {"labels": labels or {}}, "spec": {**({"providerID": provider_id} if provider_id else {}), **spec}}
+    more: Raw = {
+        "metadata": {"labels": labels or {}},
+        "spec": {**({"providerID": provider_id} if provider_id else {}), **spec},
+    }
     return named("v1", "Node", f"{{ns}}-{name}", **merge(base, more))
 
 
@@ -118,7 +124,10 @@ SCHEDULERS = tuple(static_pod("kube-scheduler", one) for one in PLANES)
 def running(api: Api, namespace: str) -> Callable[[], None]:
     """Wait until the pods in kube-system are Ready."""
     deadline = time.monotonic() + 30
-    while not all((one.get("status") or {}).get("phase") == "Running" for one in api.get("/api/v1/namespaces/kube-system/pods")["items"]):
+    while not all(
+        (one.get("status") or {}).get("phase") == "Running"
+        for one in api.get("/api/v1/namespaces/kube-system/pods")["items"]
+    ):
         assert time.monotonic() < deadline, "the control plane's pods do not run"
         time.sleep(0.1)
     return lambda: None
@@ -153,7 +162,9 @@ CORDON = {"spec": {"unschedulable": True}}
 TAINT = {"spec": {"taints": [{"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}]}}
 SOFT = {"spec": {"taints": [{"key": "dedicated", "value": "gpu", "effect": "PreferNoSchedule"}]}}
 OPERATOR = {"subjects": {"operator": {"namespace": "{ns}", "name": "web"}}}
-TOLERANT = deployment(pod={"tolerations": [{"key": "dedicated", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}]})
+TOLERANT = deployment(
+    pod={"tolerations": [{"key": "dedicated", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}]}
+)
 MOST = ("node-0", "node-1", "node-2", "node-3")
 
 NODES_FOR_PODS = [
@@ -168,7 +179,12 @@ NODES_FOR_PODS = [
 VERSION = "infrastructure.kubernetes-1-24"
 
 VERSIONS = [
-    defect(VERSION, "older than what is asked for", observed="v1.", policy={"thresholds": {"infrastructure.kubernetes-minor": 99}}),
+    defect(
+        VERSION,
+        "older than what is asked for",
+        observed="v1.",
+        policy={"thresholds": {"infrastructure.kubernetes-minor": 99}},
+    ),
     near_miss(VERSION, "newer than 1.24"),
 ]
 

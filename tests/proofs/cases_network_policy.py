@@ -18,7 +18,10 @@ BOTH = ["Ingress", "Egress"]
 NA, UNKNOWN = Verdict.NOT_APPLICABLE, Verdict.NOT_ASSESSED
 
 DENY = network_policy("default-deny", policyTypes=BOTH)
-TO_DNS = {"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}], "ports": [{"port": 53, "protocol": "UDP"}]}
+TO_DNS = {
+    "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
+    "ports": [{"port": 53, "protocol": "UDP"}],
+}
 WHOLE = [{"ipBlock": {"cidr": "0.0.0.0/0"}}]
 HALVES = [{"ipBlock": {"cidr": "0.0.0.0/1"}}, {"ipBlock": {"cidr": "128.0.0.0/1"}}]
 APP_WEB = {"podSelector": {"matchLabels": {"app": "web"}}}
@@ -147,14 +150,23 @@ EXPOSURE = "network-policy.metrics-only-exposure"
 INGRESS = "network-policy.subject-ingress-policy"
 EGRESS = "network-policy.subject-egress-policy"
 METRICS = container(ports=[{"name": "metrics", "containerPort": 9102}])
-SCRAPE = {"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "{ns}"}}}], "ports": [{"port": 9102}]}
+SCRAPE = {
+    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "{ns}"}}}],
+    "ports": [{"port": 9102}],
+}
 SCRAPED_HERE = {"subjects": {"daemon_sets": {"metrics_namespace": "{ns}"}}}
 CALLS_HERE = {"subjects": {"daemon_sets": {"destinations": ["{ns} 4317", "10.96.0.1/32 443/TCP"]}}}
 CALLS = {"to": [{"podSelector": {"matchLabels": {"app": "web"}}}], "ports": [{"port": 4317}]}
 TO_API = {"to": [{"ipBlock": {"cidr": "10.96.0.1/32"}}], "ports": [{"port": 443}]}
 TO_NODE_DNS = {"to": [{"ipBlock": {"cidr": "169.254.20.10/32"}}], "ports": [{"port": 53, "protocol": "UDP"}]}
 HOST = {"hostNetwork": True}
-ROUTE = {"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "agent", "port": {"number": 80}}}}]}}
+ROUTE = {
+    "http": {
+        "paths": [
+            {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "agent", "port": {"number": 80}}}}
+        ]
+    }
+}
 METRICS_SERVICE = service("agent", ports=[{"port": 80, "targetPort": "metrics"}])
 
 
@@ -300,17 +312,35 @@ UP = (session("one", "198.51.100.1", "Established"), session("two", "198.51.100.
 def cilium_bgp(state: str, **peer_config: Any) -> tuple[Raw, ...]:
     """Two BGP peers of one node, as Cilium declares and reports them."""
     peers = [{"name": n, "peerAddress": f"198.51.100.{n}", "peerConfigRef": {"name": "tor"}} for n in ("1", "2")]
-    spec = {"nodeSelector": {"matchLabels": {"kubernetes.io/hostname": "node-0"}}, "bgpInstances": [{"name": "i", "peers": peers}]}
+    spec = {
+        "nodeSelector": {"matchLabels": {"kubernetes.io/hostname": "node-0"}},
+        "bgpInstances": [{"name": "i", "peers": peers}],
+    }
     reported = [{"name": n, "peeringState": state} for n in ("1", "2")]
-    node = named("cilium.io/v2", "CiliumBGPNodeConfig", "node-0", status={"bgpInstances": [{"name": "i", "peers": reported}]})
-    return (custom("cilium.io/v2", "CiliumBGPClusterConfig", "bgp", spec), custom("cilium.io/v2", "CiliumBGPPeerConfig", "tor", peer_config), node)
+    node = named(
+        "cilium.io/v2", "CiliumBGPNodeConfig", "node-0", status={"bgpInstances": [{"name": "i", "peers": reported}]}
+    )
+    return (
+        custom("cilium.io/v2", "CiliumBGPClusterConfig", "bgp", spec),
+        custom("cilium.io/v2", "CiliumBGPPeerConfig", "tor", peer_config),
+        node,
+    )
 
 
 def calico_bgp(state: str, **spec: Any) -> tuple[Raw, ...]:
     """Two BGP peers of one node, as Calico declares and reports them."""
-    peers = [custom("crd.projectcalico.org/v1", "BGPPeer", f"p{n}", {"node": "node-0", "peerIP": f"198.51.100.{n}", **spec}) for n in (1, 2)]
+    peers = [
+        custom("crd.projectcalico.org/v1", "BGPPeer", f"p{n}", {"node": "node-0", "peerIP": f"198.51.100.{n}", **spec})
+        for n in (1, 2)
+    ]
     reported = [{"peerIP": f"198.51.100.{n}", "state": state} for n in (1, 2)]
-    status = named("crd.projectcalico.org/v1", "CalicoNodeStatus", "node-0", spec={"node": "node-0"}, status={"bgp": {"peersV4": reported}})
+    status = named(
+        "crd.projectcalico.org/v1",
+        "CalicoNodeStatus",
+        "node-0",
+        spec={"node": "node-0"},
+        status={"bgp": {"peersV4": reported}},
+    )
     return (*peers, status)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fixtures.api import Api, ApiError, Conflict, NotFound
@@ -24,12 +25,12 @@ def customs(*raws: Raw) -> Callable[[Api, str], Callable[[], None]]:
         objects: list[Raw] = json.loads(json.dumps(list(raws)).replace("{ns}", namespace))
         kinds = {_kind(raw)[0].name: _kind(raw) for raw in objects}
         for kind, version in kinds.values():
-            _until(lambda kind=kind, version=version: _define(api, kind, version))
+            _until(partial(_define, api, kind, version))
         for raw in objects:
             kind, version = _kind(raw)
             place = raw["metadata"].get("namespace", namespace) if kind.namespaced else ""
             path = kind.path(version, place)
-            _until(lambda path=path, raw=raw: _create(api, path, raw))
+            _until(partial(_create, api, path, raw))
         return lambda: _remove(api, list(kinds))
 
     return arrange
@@ -75,7 +76,7 @@ def _remove(api: Api, names: list[str]) -> None:
     for name in names:
         api.delete(f"{DEFINITIONS}/{name}")
     for name in names:
-        _until(lambda name=name: _gone(api, name))
+        _until(partial(_gone, api, name))
 
 
 def _gone(api: Api, name: str) -> bool:

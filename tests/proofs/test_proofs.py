@@ -18,7 +18,9 @@ CASES: list[Case] = [case for area in AREAS for case in importlib.import_module(
 PROVED_ELSEWHERE = ("chaos.", "load.")
 """Experiments and scenarios are proved by tests/chaos and tests/load, where the defect is a fault, not an object."""
 
-STATIC = sorted((check for check in load().values() if not check.module.startswith(PROVED_ELSEWHERE)), key=lambda c: c.id)
+STATIC = sorted(
+    (check for check in load().values() if not check.module.startswith(PROVED_ELSEWHERE)), key=lambda c: c.id
+)
 
 
 @pytest.mark.parametrize("check", STATIC, ids=lambda check: check.id)
