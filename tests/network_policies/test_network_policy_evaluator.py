@@ -199,7 +199,7 @@ def is_port(entry: Raw, protocol: str, port: int | None, named: Any) -> bool:
         return True
     if isinstance(wanted, str):
         return bool(port in named.get((wanted, protocol), ()))
-    return bool(wanted <= port <= entry.get("endPort", wanted))
+    return bool(wanted <= port <= (entry.get("endPort") or wanted))
 
 
 EVERY = [79, 80, 81, 8080]
