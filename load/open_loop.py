@@ -20,7 +20,7 @@ import gevent
 import locust
 from locust.exception import StopUser
 
-from load.client import Client, RequestError, right_kind
+from load.client import Answer, Client, RequestError, right_kind
 from load.samples import DROPPED, Sample, Writer
 from load.scenario import PLAN, Plan, Row, arrivals
 
@@ -61,6 +61,7 @@ class OpenLoopUser(locust.User):
     def drive(self) -> None:
         """Start every arrival at its moment, wait for the last answers, report, and stop Locust."""
         plan = self.plan
+        self._open_connections()
         self.origin = time.monotonic() + plan.warm_up + 0.1
         cpu = time.process_time()
         reporter = gevent.spawn(self._report_each_second)
@@ -82,6 +83,27 @@ class OpenLoopUser(locust.User):
         self._say(ended=True, cpu=busy, connections=self.client.opened, unanswered=len(requests))
         gevent.spawn(self.environment.runner.quit)
         raise StopUser
+
+    def _open_connections(self) -> None:
+        """Open the connections of a short stall beforehand, one request on each.
+
+        A client of HTTP/2 needs no more connections when answers are late. Here each needs a TLS handshake, and the
+        processor's time for many of them at once would make the generator late and the stall look longer than it was.
+        """
+        plan = self.plan
+        openings = [gevent.spawn(self._opened, number % len(plan.target.servers)) for number in range(plan.connections)]
+        gevent.joinall(openings, timeout=plan.deadline)
+        for opening in openings:
+            opening.kill()
+            with contextlib.suppress(RequestError):
+                if opening.value is not None:
+                    self.client.finish(opening.value)
+
+    def _opened(self, server: int) -> Answer | None:
+        # A server that does not answer now is found out by the requests that count.
+        with contextlib.suppress(RequestError):
+            return self.client.open(server, self.plan.rows[0].path)
+        return None
 
     def _sleep_until(self, at: float) -> None:
         """Give way at least once: a late generator still has to read answers."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from fixtures.limits import LOAD_IN_FLIGHT, LOAD_REQUEST_DEADLINE, LOAD_START_DEADLINE, LOAD_WARM_UP
+from fixtures.limits import LOAD_CONNECTIONS, LOAD_IN_FLIGHT, LOAD_REQUEST_DEADLINE, LOAD_START_DEADLINE, LOAD_WARM_UP
 from load.samples import DROPPED, Sample, read
 from load.scenario import PLAN, LoadError, Plan, Scenario, Target
 
@@ -102,7 +102,7 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{scenario.name}.csv.gz"
     path.unlink(missing_ok=True)
-    needed = LOAD_START_DEADLINE.value + warm_up + seconds + request_deadline
+    needed = LOAD_START_DEADLINE.value + warm_up + seconds + 2 * request_deadline
     reading, writing = os.pipe()
     try:
         plan = Plan(
@@ -113,6 +113,7 @@ def run(
             warm_up=warm_up,
             seed=seed,
             in_flight=in_flight,
+            connections=min(in_flight, int(LOAD_CONNECTIONS.value)),
             deadline=request_deadline,
             samples=str(path.resolve()),
             progress=writing,

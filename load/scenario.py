@@ -97,8 +97,9 @@ class Target:
 class Plan:
     """Everything that the generating process needs. It holds the token, so its file is readable by the owner only.
 
-    `rate` is in requests a second; `seconds`, `warm_up` and `deadline` (of one request) are in seconds; `progress` is
-    an inherited file descriptor for JSON lines; `parent` is the process that the generator dies with.
+    `rate` is in requests a second; `seconds`, `warm_up` and `deadline` (of one request) are in seconds; `connections` are
+    opened beforehand; `progress` is an inherited file descriptor for JSON lines; `parent` is the process that the
+    generator dies with.
     """
 
     rows: tuple[Row, ...]
@@ -108,6 +109,7 @@ class Plan:
     warm_up: float
     seed: int
     in_flight: int
+    connections: int
     deadline: float
     samples: str
     progress: int

@@ -104,15 +104,17 @@ def test_a_kill_that_kills_nobody_passes_nothing(ground: Ground) -> None:
     assert verdict(outcome, "high-availability.etcd-leader-loss") is Verdict.ERROR
 
 
-def test_a_guard_that_fails_stops_the_act(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guard_that_fails_stops_the_act(ground: Ground, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def broken(_: Trial) -> str:
         raise RuntimeError("the guard has a bug")
 
     before = processes(ground)
     monkeypatch.setattr(Trial, "why_stop", broken)
-    outcome = bridge.run(load(QUICK), ground, None)
+    outcome = bridge.run(load(QUICK), ground, tmp_path)
     assert "the guard has a bug" in outcome.inconclusive
     assert processes(ground) == before
+    journal = json.loads((tmp_path / outcome.evidence[0]).read_text())
+    assert journal["run"] == []
 
 
 def test_without_a_guard_there_is_no_act(ground: Ground) -> None:

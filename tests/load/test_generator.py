@@ -200,7 +200,7 @@ def test_connections_are_kept_and_the_token_goes_over_tls(tmp_path: Path) -> Non
     with stub() as server:
         server.encrypt(certificate, key)
         target = Target((server.url,), ca=str(certificate), token="open-sesame")
-        result = run(SCENARIO, target, tmp_path, rate=40, seconds=3, seed=5, warm_up=0.5, request_deadline=4)
+        result = run(SCENARIO, target, tmp_path, rate=80, seconds=3, seed=5, warm_up=0.5, request_deadline=8)
 
         assert {sample.code for sample in result.measured} == {"200"}
         assert server.tokens == {"Bearer open-sesame"}

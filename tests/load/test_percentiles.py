@@ -12,6 +12,8 @@ from hypothesis import strategies as some
 
 from load.percentiles import binomial_at_most, block_bootstrap, minimum_samples, nearest_rank, percentile, ranks, share
 
+unhurried = settings(deadline=None, max_examples=60)
+
 
 @pytest.mark.parametrize(("n", "lower", "upper"), [(200, 184, 197), (1000, 936, 964), (5000, 4719, 4781)])
 def test_ranks_of_the_95_percent_interval_of_p95(n: int, lower: int, upper: int) -> None:
@@ -21,6 +23,7 @@ def test_ranks_of_the_95_percent_interval_of_p95(n: int, lower: int, upper: int)
     assert confidence >= 0.95
 
 
+@unhurried
 @given(some.integers(1, 400), some.sampled_from([0.5, 0.95, 0.99]))
 def test_ranks_are_the_tightest_that_leave_a_fortieth_on_each_side(n: int, quantile: float) -> None:
     low, high, _ = ranks(n, quantile, 0.95)
@@ -39,6 +42,7 @@ def test_the_fewest_samples_that_bound_a_percentile_from_above() -> None:
     assert percentile(list(map(float, range(59))), 0.95, 0.95).upper == 58.0
 
 
+@unhurried
 @given(
     some.integers(1, 60), some.integers(-1, 60), some.fractions(Fraction(1, 20), Fraction(19, 20), max_denominator=20)
 )
@@ -48,6 +52,7 @@ def test_the_binomial_sum_is_exact(n: int, k: int, p: Fraction) -> None:
     assert binomial_at_most(k, n, float(p)) == pytest.approx(float(exact), abs=1e-9)
 
 
+@unhurried
 @given(some.lists(some.floats(0, 100), min_size=1, max_size=80), some.sampled_from([0.5, 0.95, 0.99]))
 def test_a_percentile_is_the_smallest_sample_that_enough_do_not_exceed(samples: list[float], quantile: float) -> None:
     value = percentile(samples, quantile, 0.95).value
@@ -81,7 +86,7 @@ def test_blocks_see_a_stall_that_order_statistics_take_for_chance() -> None:
     assert block_bootstrap(calm, 0.95, 0.95, block=1.0, resamples=50, seed=1) == (0.001, 0.001)
 
 
-@settings(max_examples=40)
+@unhurried
 @given(some.integers(1, 400).flatmap(lambda n: some.tuples(some.integers(0, n), some.just(n))))
 def test_the_interval_of_a_share_inverts_the_binomial(counts: tuple[int, int]) -> None:
     hits, n = counts

@@ -6,11 +6,12 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from load.samples import Sample, Writer, read
 
+unhurried = settings(deadline=None, max_examples=40)
 moments = some.floats(-3, 300).map(lambda moment: round(moment, 6))
 written = some.builds(
     Sample,
@@ -26,6 +27,7 @@ written = some.builds(
 )
 
 
+@unhurried
 @given(samples=some.lists(written, max_size=20))
 def test_what_is_written_is_read(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("samples") / "samples.csv.gz"
@@ -37,6 +39,7 @@ def test_what_is_written_is_read(samples: list[Sample], tmp_path_factory: pytest
     assert read(path) == (samples, True)
 
 
+@unhurried
 @given(place=some.integers(0, 10_000))
 def test_a_file_cut_anywhere_gives_the_samples_before_the_cut(
     place: int, tmp_path_factory: pytest.TempPathFactory
