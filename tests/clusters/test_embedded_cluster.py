@@ -221,6 +221,18 @@ def test_nodes_are_played_on_when_their_api_server_is_lost(embedded: EmbeddedClu
         embedded.restart("kube-apiserver", 0)
 
 
+def test_nodes_are_played_on_after_kwok_was_killed(embedded: EmbeddedCluster, admin: Administrator) -> None:
+    killed = embedded.member("kwok")
+    embedded.signal(killed, signal.SIGKILL)
+    eventually(lambda: embedded.member("kwok").ended, "the record of its end")
+
+    assert embedded.alive(embedded.restart("kwok"))
+
+    admin.create("/api/v1/namespaces/default/pods", _pod("runs-again"))
+    path = "/api/v1/namespaces/default/pods/runs-again"
+    eventually(lambda: admin.get(path)["status"]["phase"] == "Running", "a pod that runs")
+
+
 def test_another_process_can_load_the_cluster(embedded: EmbeddedCluster) -> None:
     loaded = EmbeddedCluster.load(embedded.state)
 

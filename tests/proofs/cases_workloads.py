@@ -169,7 +169,7 @@ ROLLOUT = [
     near_miss(
         PROBED,
         "a headless Service without ports, one container with a probe",
-        deployment("web", container(ports=[{"containerPort": 9}]), PROXY),
+        deployment("web", container(ports=[{"containerPort": 9}]), container(name="side", readinessProbe=PROBE)),
         service(clusterIP="None", ports=None),
     ),
 ]
