@@ -28,6 +28,7 @@ def judged(cluster: EmbeddedCluster, which: str, folder: Path) -> list[Record]:
     said: list[str] = []
     platform.load(Api.connect(cluster.kubeconfig), which, said.append)
     assert f"reference platform {which}" in said[-1]
+    cluster.await_joined()
     run = Run(as_target(cluster), policy.load(platform.POLICY, None), folder, folder, "cluster", ())
     records = []
     for check in STATIC.values():

@@ -104,7 +104,7 @@ POD = st.builds(
         nodeSelector=LABELS,
         tolerations=st.sampled_from([[{"operator": "Exists"}], [{"key": "k", "operator": "Equal", "value": "v"}]]),
         automountServiceAccountToken=FLAG,
-        serviceAccountName=NAMES,
+        serviceAccountName=st.just("default"),
         priorityClassName=st.just("system-node-critical"),
         topologySpreadConstraints=st.just(
             [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule"}]
@@ -143,7 +143,7 @@ JOB = st.builds(
     some(backoffLimit=st.integers(0, 3), activeDeadlineSeconds=SECONDS),
 )
 PEER = st.one_of(
-    some(podSelector=SELECTOR, namespaceSelector=SELECTOR),
+    st.fixed_dictionaries({"podSelector": SELECTOR}, optional={"namespaceSelector": SELECTOR}),
     st.just({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}),
 )
 NETWORK_PORT = some(protocol=st.sampled_from(["TCP", "UDP", "SCTP"]), port=PORT)
