@@ -30,6 +30,8 @@ from tests.proofs.builders import deployment
 ROOT = Path(__file__).parents[2]
 NAMESPACES = 50
 REPLICAS = 5
+PODS_PER_NODE = 85
+"""A node takes 110 pods at most, and the scheduler spreads unevenly."""
 DEADLINE = 600.0
 WALL_RATIO, MEMORY = 6.0, 250.0
 """The targets: at most six times the floor's wall time, at most 250 MB."""
@@ -117,7 +119,7 @@ def main() -> int:
     if given.floor:
         floor(Path(given.floor[0]), given.floor[1:])
         return 0
-    cluster = start(progress=Progress(sys.stderr))
+    cluster = start(nodes=-(-given.pods // PODS_PER_NODE), progress=Progress(sys.stderr))
     try:
         fill(Api.connect(cluster.kubeconfig), given.pods)
         with tempfile.TemporaryDirectory() as folder:

@@ -261,8 +261,8 @@ def test_requests_without_an_answer_are_timeouts_and_no_latencies(tmp_path: Path
         )
 
     [row] = statistics(result.measured)
-    assert result.whole, result.trouble
-    assert row.failed == {"timeout": 10}
+    assert row.answered == 0
+    assert "timeout" in row.failed
     assert row.p95 is None
 
 
