@@ -183,7 +183,7 @@ def test_without_internet_the_programs_are_compiled(home: Path, go: Callable[[st
     ("build", "message"),
     [
         (
-            'echo "go: k8s.io/api: Get: dial tcp: lookup proxy.golang.org: no such host"; exit 1',
+            'echo "go: k8s.io/api: Get: dial tcp: lookup proxy.example.org: no such host"; exit 1',
             "needs the network, which does",
         ),
         (
