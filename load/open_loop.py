@@ -56,6 +56,9 @@ class OpenLoopUser(locust.User):
         self.writer = Writer(Path(self.plan.samples))
         self.in_flight = self.sent = self.dropped = self.failed = 0
         self.origin = 0.0
+        # Locust would begin the schedule again after an error of ours, and never end.
+        self.environment.catch_exceptions = False
+        self.environment.events.user_error.add_listener(lambda **_: gevent.spawn(self.environment.runner.quit))
 
     @locust.task
     def drive(self) -> None:
@@ -95,8 +98,9 @@ class OpenLoopUser(locust.User):
         gevent.joinall(openings, timeout=plan.deadline)
         for opening in openings:
             opening.kill()
-            with contextlib.suppress(RequestError):
-                if opening.value is not None:
+            # The value of a greenlet that was killed is the GreenletExit that ended it.
+            if isinstance(opening.value, Answer):
+                with contextlib.suppress(RequestError):
                     self.client.finish(opening.value)
 
     def _opened(self, server: int) -> Answer | None:

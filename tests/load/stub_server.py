@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import ssl
 import threading
@@ -24,8 +25,9 @@ BODY = b'{"kind":"Service","apiVersion":"v1"}'
 class Stub(ThreadingHTTPServer):
     """Answers every GET with a Service.
 
-    `stall` is (begin, end) in seconds after the first request; `delay` in seconds; with `hang_up` a connection is closed
-    after each answer, unannounced. `tokens` and `connections` are what was seen.
+    `stall` is (begin, end) in seconds after the first request; `delay` in seconds; `trickle` seconds lie between any two
+    bytes of an answer's headers; with `hang_up` a connection is closed after each answer, unannounced. `tokens` and
+    `connections` are what was seen.
     """
 
     daemon_threads = True
@@ -33,7 +35,7 @@ class Stub(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.delay = 0.0
+        self.delay = self.trickle = 0.0
         self.stall = (0.0, 0.0)
         self.status = 200
         self.hang_up = False
@@ -73,12 +75,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.wait()
+        if self.server.trickle:
+            self._trickle()
+            return
         self.server.tokens.add(self.headers.get("Authorization", ""))
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(self.server.body)))
-        self.end_headers()
-        self.wfile.write(self.server.body)
+        with contextlib.suppress(ConnectionError):
+            self.end_headers()
+            self.wfile.write(self.server.body)
         self.close_connection = self.server.hang_up
+
+    def _trickle(self) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n":
+                self.wfile.write(bytes([byte]))
+                time.sleep(self.server.trickle)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -253,16 +253,18 @@ def test_a_connection_that_is_open_is_used_again() -> None:
     assert client.opened == 1
 
 
-def test_requests_without_an_answer_are_timeouts_and_no_latencies(tmp_path: Path) -> None:
+@pytest.mark.parametrize("slow", ["delay", "trickle"])
+def test_requests_without_an_answer_are_timeouts_and_no_latencies(tmp_path: Path, slow: str) -> None:
     with stub() as server:
-        server.delay = 6.0
+        # Bytes that trickle in keep a socket from timing out, so that only the deadline of the whole request ends it.
+        setattr(server, slow, {"delay": 6.0, "trickle": 0.3}[slow])
         result = run(
             SCENARIO, Target((server.url,)), tmp_path, rate=5, seconds=2, seed=5, warm_up=0.2, request_deadline=1.0
         )
 
+    assert result.whole, result.trouble
     [row] = statistics(result.measured)
-    assert row.answered == 0
-    assert "timeout" in row.failed
+    assert (row.answered, row.failed) == (0, {"timeout": 10})
     assert row.p95 is None
 
 
@@ -283,6 +285,20 @@ def test_a_generator_that_cannot_start_shows_what_locust_wrote(tmp_path: Path) -
 
     with pytest.raises(LoadError, match=r"(?s)no load was generated: Locust ended early.*no such flux capacitor"):
         run(Scenario("broken", broken, (ROW,)), Target(("http://127.0.0.1:1",)), tmp_path, rate=1, seconds=1, seed=1)
+
+
+def test_an_error_in_the_generator_ends_the_run_at_once(tmp_path: Path) -> None:
+    failing = tmp_path / "failing.py"
+    failing.write_text(
+        "from load.open_loop import OpenLoopUser, taken_plan\n"
+        "class Failing(OpenLoopUser):\n"
+        "    plan = taken_plan()\n"
+        "    def _open_connections(self):\n"
+        "        raise RuntimeError('no such flux capacitor')\n"
+    )
+
+    with pytest.raises(LoadError, match=r"(?s)Locust ended early.*no such flux capacitor"):
+        run(Scenario("failing", failing, (ROW,)), Target(("http://127.0.0.1:1",)), tmp_path, rate=1, seconds=1, seed=1)
 
 
 def test_the_plan_with_its_token_is_gone_once_it_was_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
