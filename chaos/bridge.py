@@ -29,7 +29,7 @@ from chaos.mutex import HeldError
 from chaos.report import summary, timeline
 from chaos.stream import MissedError
 from chaos.trial import AbortedError, Observed, Trial
-from chaos.undo import UndoError
+from fixtures.undo import UndoError
 from fixtures.api import ApiError
 from fixtures.clusters.embedded.errors import EmbeddedClusterError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from chaos import mutex, restore
 from chaos.servers import Servers
 from chaos.stream import MissedError
-from chaos.undo import Journal, UndoError
+from fixtures.undo import Journal, UndoError
 from chaos.workloads import RUN_LABEL
 from fixtures.api import ApiError
 from fixtures.clusters.embedded.errors import EmbeddedClusterError

@@ -11,7 +11,7 @@ from typing import Self
 
 from chaos import restore, workloads
 from chaos.servers import Servers
-from chaos.undo import Journal, Promise
+from fixtures.undo import Journal, Promise
 from fixtures.clusters.embedded.handle import EmbeddedCluster
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from chaos import mutex, workloads
 from chaos.faults import dead
 from chaos.servers import Servers
-from chaos.undo import Journal, Promise
+from fixtures.undo import Journal, Promise
 from fixtures.clusters.embedded.errors import EmbeddedClusterError
 from fixtures.clusters.embedded.handle import EmbeddedCluster
 from fixtures.limits import CHAOS_UNDO_DEADLINE

@@ -21,7 +21,7 @@ from chaos.ground import Ground
 from chaos.lease import Bound, LeaseRecord
 from chaos.ledger import Balance, Ledger, total
 from chaos.prober import FailingOver, Prober
-from chaos.undo import Journal, Promise
+from fixtures.undo import Journal, Promise
 from chaos.workloads import RUN_LABEL, Canaries
 from fixtures.clusters.embedded.state import Member
 from fixtures.limits import CHAOS_ABORT_OUTAGE, CHAOS_DEADLINE

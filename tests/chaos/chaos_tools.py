@@ -11,7 +11,7 @@ import chaos.test_member_loss
 from chaos import mutex
 from chaos.experiment import Plan, load
 from chaos.ground import Ground
-from chaos.undo import Journal
+from fixtures.undo import Journal
 from fixtures.readiness import CHECKS, Findings
 from fixtures.subjects import WholeCluster
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chaos import mutex
 from chaos.servers import Servers
-from chaos.undo import Journal
+from fixtures.undo import Journal
 from fixtures.clusters.embedded.handle import EmbeddedCluster
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from chaos.bridge import BridgeError, Outcome
 from chaos.experiment import load
 from chaos.ground import Ground
 from chaos.trial import STOP_FILE, Trial
-from chaos.undo import Journal
+from fixtures.undo import Journal
 from fixtures.policy import Policy
 from fixtures.readiness import Decided
 from reports.words import Verdict

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.undo import Journal, Promise, UndoError
+from fixtures.undo import Journal, Promise, UndoError
 
 RESTART = Promise("restart", component="etcd", index=1, pid=42)
 CLEAR = Promise("clear", name="r1", namespace="n")
@@ -45,7 +45,7 @@ def test_a_line_cut_off_by_a_crash_is_an_act_that_never_began(tmp_path: Path) ->
 
 def test_a_running_runner_is_not_abandoned_and_a_dead_one_is(tmp_path: Path) -> None:
     assert not Journal.open(tmp_path, "r1", "an-experiment").abandoned
-    code = "import sys, pathlib; from chaos.undo import Journal; Journal.open(pathlib.Path(sys.argv[1]), 'r2', 'x')"
+    code = "import sys, pathlib; from fixtures.undo import Journal; Journal.open(pathlib.Path(sys.argv[1]), 'r2', 'x')"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=Path(__file__).parents[2])
     assert Journal.read(tmp_path / "chaos" / "r2.undo").abandoned
 
