@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from fixtures.policy import Policy
 from fixtures.readiness import Decided, Findings
-from fixtures.subjects import Reader, Replicated, WholeCluster
+from fixtures.subjects import Replicated, WholeCluster
 from reports.words import Verdict
 from suites.high_availability import test_replicas as suite
+from tests.readers import Objects
 
 Raw = dict[str, Any]
-T = TypeVar("T")
 
 
-class Seen:
+class Seen(Objects):
     """A reader over nodes and EndpointSlices."""
-
-    scope = Policy()
 
     def __init__(self, nodes: Sequence[Raw] = (), addresses: Sequence[str] = ()) -> None:
         labels = {"kubernetes.io/service-name": "kubernetes"}
         slices = {"metadata": {"namespace": "default", "name": "kubernetes", "labels": labels}}
-        self._objects = {
-            "nodes": nodes,
-            suite.SLICES: [{**slices, "endpoints": [{"addresses": [one]} for one in addresses]}],
-        }
-
-    def objects(self, kind: str) -> Sequence[Raw]:
-        return self._objects[kind]
-
-    def served(self, kind: str) -> bool:
-        return True
-
-    def version(self) -> Raw:
-        return {}
-
-    def derive(self, build: Callable[[Reader], T]) -> T:
-        return build(self)
+        endpoints = [{"addresses": [one]} for one in addresses]
+        super().__init__({"nodes": nodes, suite.SLICES: [{**slices, "endpoints": endpoints}]})
 
 
 def node(name: str, zone: str, *, ready: bool = True, plane: bool = False) -> Raw:

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from fixtures.policy import Policy
 from fixtures.rbac import CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS, Holder
-from fixtures.subjects import Reader
 from fixtures.subjects.access import all_bindings, is_platform
+from tests.readers import Objects
 
 Raw = dict[str, Any]
-T = TypeVar("T")
 
 
-class Shelf:
+class Shelf(Objects):
     """A reader over bindings alone."""
 
     def __init__(self, raw: Raw, **scope: Any) -> None:
-        self.raw = raw
-        self.scope = Policy.model_validate(
-            {"scope": scope, "subjects": {"rbac_exceptions": ["Group trusted", "shop/trusted"]}}
-        )
-
-    def objects(self, kind: str) -> Sequence[Raw]:
-        wanted = CLUSTER_ROLE_BINDINGS if self.raw["kind"] == "ClusterRoleBinding" else ROLE_BINDINGS
-        return (self.raw,) if kind == wanted else ()
-
-    def served(self, kind: str) -> bool:
-        return True
-
-    def version(self) -> Raw:
-        return {}
-
-    def derive(self, build: Callable[[Reader], T]) -> T:
-        return build(self)
+        kind = CLUSTER_ROLE_BINDINGS if raw["kind"] == "ClusterRoleBinding" else ROLE_BINDINGS
+        exceptions = {"rbac_exceptions": ["Group trusted", "shop/trusted"]}
+        super().__init__({kind: [raw]}, Policy.model_validate({"scope": scope, "subjects": exceptions}))
 
 
 def bound(subject: Raw, namespace: str = "", role: str = "view") -> Raw:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from fixtures.policy import Policy
 from fixtures.readiness import Decided, Findings
-from fixtures.subjects import Reader, WholeCluster
+from fixtures.subjects import WholeCluster
 from fixtures.subjects.storage import CLASSES, VOLUMES
 from reports.words import Verdict
 from suites.storage import test_classes as suite
+from tests.readers import Objects
 
 Raw = dict[str, Any]
-T = TypeVar("T")
 LOCAL_PATH = "rancher.io/local-path"
 
 
-class Seen:
+class Seen(Objects):
     """A reader over two classes of one provisioner, a real node, and a volume."""
-
-    scope = Policy()
 
     def __init__(self, provisioner: str, registered: str = "", made_by: str = "") -> None:
         default = {"storageclass.kubernetes.io/is-default-class": "true"}
@@ -33,25 +30,15 @@ class Seen:
         }
         second = {**first, "metadata": {"name": "slow"}, "parameters": {"type": "hdd"}}
         volume = {"metadata": {"name": "pv", "annotations": {"pv.kubernetes.io/provisioned-by": made_by}}}
-        self._objects: dict[str, Sequence[Raw]] = {
-            CLASSES: [first, second],
-            suite.CSI_NODES: [{"metadata": {"name": "node"}, "spec": {"drivers": [{"name": registered}]}}],
-            VOLUMES: [volume],
-            suite.CLAIMS: [],
-            "nodes": [{"metadata": {"name": "node"}}],
-        }
-
-    def objects(self, kind: str) -> Sequence[Raw]:
-        return self._objects[kind]
-
-    def served(self, kind: str) -> bool:
-        return True
-
-    def version(self) -> Raw:
-        return {}
-
-    def derive(self, build: Callable[[Reader], T]) -> T:
-        return build(self)
+        super().__init__(
+            {
+                CLASSES: [first, second],
+                suite.CSI_NODES: [{"metadata": {"name": "node"}, "spec": {"drivers": [{"name": registered}]}}],
+                VOLUMES: [volume],
+                suite.CLAIMS: [],
+                "nodes": [{"metadata": {"name": "node"}}],
+            }
+        )
 
 
 def judged(seen: Seen) -> Verdict:
