@@ -2,13 +2,16 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: help ready test clean
+.PHONY: help ready ready-kind test clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ready: .venv/installed ## judge an embedded cluster with the reference platform: checks, load, chaos, verdict, reports
 	$(BIN)/python -m pytest suites load chaos $(ARGS)
+
+ready-kind: .venv/installed ## judge a kind cluster on which the reference platform really runs (needs kind and Docker)
+	$(BIN)/python -m pytest suites --cluster kind $(ARGS)
 
 test: .venv/installed ## run the suite's own tests through tox
 	$(BIN)/python -m tox run $(ARGS)

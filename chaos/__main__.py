@@ -12,9 +12,10 @@ from fixtures.clusters.embedded.errors import EmbeddedClusterError
 from fixtures.clusters.embedded.handle import EmbeddedCluster
 from fixtures.clusters.embedded.launch import all_clusters
 from fixtures.clusters.embedded.layout import clusters_home
+from fixtures.clusters.kind.state import records
 
 DESCRIPTION = """\
-Chaos experiments on the control plane of an embedded cluster.
+Chaos experiments on the control plane of an embedded cluster, and cleaning up after every kind of run.
 
 To run them, use pytest: they are run and judged with `pytest chaos`, on a cluster of the run's own.
 """
@@ -24,6 +25,7 @@ examples:
   python -m chaos plan                              what every experiment would do; reads only
   python -m chaos plan etcd-leader-loss             one of them
   python -m chaos cleanup                           undo what killed runs left on the clusters of this machine
+  python -m chaos cleanup --kubeconfig FILE         undo what killed runs of this machine left on a live cluster
   touch "$STATE/chaos/stop"                         stop a running experiment; STATE is the cluster's state folder
 
 exit codes: 0 done, or nothing to do; 1 something could not be undone; 2 wrong use
@@ -53,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("experiment", nargs="*", metavar="EXPERIMENT", help=f"one of {', '.join(names())} (default: all)")
     cleanup = commands.add_parser("cleanup", help="undo what killed runs left behind; can be run again at any time")
+    cleanup.add_argument("--kubeconfig", type=Path, metavar="FILE", help="clean up the live cluster of this kubeconfig")
+    cleanup.add_argument("--context", metavar="NAME", help="its context (default: the current one)")
     for command in (plan, cleanup):
         command.add_argument(
             "--name", metavar="NAME", help="an embedded cluster, as `python -m fixtures.clusters status` lists them"
@@ -76,11 +80,31 @@ def _plan(parsed: argparse.Namespace) -> int:
 def _cleanup(parsed: argparse.Namespace) -> int:
     from chaos.cleanup import clean
 
+    if parsed.kubeconfig or parsed.context:
+        return 0 if _swept(parsed.kubeconfig, parsed.context) else 1
     states = _states(parsed.name)
-    if not states:
-        _say("no embedded cluster is up, so there is nothing to clean up")
+    kept = [] if parsed.name else [record.kubeconfig for record in records()[0] if record.kubeconfig.exists()]
+    if not states and not kept:
+        _say("no embedded or kind cluster of ours is up; for another one, pass --kubeconfig FILE")
     cleaned = [clean(state, _say) for state in states]
+    cleaned += [_swept(kubeconfig, None) for kubeconfig in (*(state / "kubeconfig" for state in states), *kept)]
     return 0 if all(cleaned) else 1
+
+
+def _swept(kubeconfig: Path | None, context: str | None) -> bool:
+    from fixtures.api import Api, ApiError
+    from fixtures.clusters import ClusterError
+    from fixtures.clusters.live import open_live
+    from fixtures.lab.leftovers import sweep
+
+    try:
+        cluster = open_live(kubeconfig, context)
+        if clean := sweep(Api.connect(cluster.kubeconfig, cluster.context), _say):
+            _say(f"{cluster.id}: no run has left anything in a lab")
+    except (ClusterError, ApiError) as error:
+        _say(f"not cleaned up: {error}")
+        return False
+    return clean
 
 
 def _say(text: str) -> None:

@@ -29,9 +29,9 @@ from chaos.mutex import HeldError
 from chaos.report import summary, timeline
 from chaos.stream import MissedError
 from chaos.trial import AbortedError, Observed, Trial
-from fixtures.undo import UndoError
 from fixtures.api import ApiError
 from fixtures.clusters.embedded.errors import EmbeddedClusterError
+from fixtures.undo import UndoError
 
 SETTINGS = {"runtime": {"rollbacks": {"strategy": "always"}}}
 FOLDER = "journals"

@@ -8,11 +8,11 @@ from pathlib import Path
 from chaos import mutex, restore
 from chaos.servers import Servers
 from chaos.stream import MissedError
-from fixtures.undo import Journal, UndoError
 from chaos.workloads import RUN_LABEL
 from fixtures.api import ApiError
 from fixtures.clusters.embedded.errors import EmbeddedClusterError
 from fixtures.clusters.embedded.handle import EmbeddedCluster
+from fixtures.undo import Journal, UndoError
 
 
 def clean(state: Path, say: Callable[[str], None]) -> bool:

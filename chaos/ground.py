@@ -11,8 +11,8 @@ from typing import Self
 
 from chaos import restore, workloads
 from chaos.servers import Servers
-from fixtures.undo import Journal, Promise
 from fixtures.clusters.embedded.handle import EmbeddedCluster
+from fixtures.undo import Journal, Promise
 
 
 class Ground:
@@ -31,6 +31,7 @@ class Ground:
         """Make the namespace. Raises UndoError, ApiError, MissedError; then nothing is left."""
         self._journal = Journal.open(self.state, self.session, "canaries")
         try:
+            (self.state / "chaos").mkdir(exist_ok=True)  # where a person puts the file that stops an experiment
             self._journal.promise(Promise("remove", name=self.namespace))
             workloads.create_namespace(self.servers, self.namespace, self.session)
         except BaseException:

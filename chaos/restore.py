@@ -9,10 +9,10 @@ from collections.abc import Callable
 from chaos import mutex, workloads
 from chaos.faults import dead
 from chaos.servers import Servers
-from fixtures.undo import Journal, Promise
 from fixtures.clusters.embedded.errors import EmbeddedClusterError
 from fixtures.clusters.embedded.handle import EmbeddedCluster
 from fixtures.limits import CHAOS_UNDO_DEADLINE
+from fixtures.undo import Journal, Promise
 
 ORDER = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 """The order in which members are restarted: each needs those before it."""

@@ -21,10 +21,10 @@ from chaos.ground import Ground
 from chaos.lease import Bound, LeaseRecord
 from chaos.ledger import Balance, Ledger, total
 from chaos.prober import FailingOver, Prober
-from fixtures.undo import Journal, Promise
 from chaos.workloads import RUN_LABEL, Canaries
 from fixtures.clusters.embedded.state import Member
 from fixtures.limits import CHAOS_ABORT_OUTAGE, CHAOS_DEADLINE
+from fixtures.undo import Journal, Promise
 
 CLIENT = "client that fails over"
 STOP_FILE = "stop"

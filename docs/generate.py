@@ -1,4 +1,4 @@
-"""Makes the pages that follow from the code: one for each property, their index, limits, and the command line.
+"""Makes what follows from the code: a page for each property, their index, limits, the command line, RBAC manifests.
 
 python -m docs.generate            write them
 python -m docs.generate --check    exit 1 and name what is out of date
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from docs import rbac
 from fixtures import catalogue, limits, requirements
 from fixtures.plugin import options
 from fixtures.readiness import Check
@@ -34,7 +35,7 @@ def pages() -> dict[str, str]:
     made["docs/properties/README.md"] = _index(list(checks.values()))
     made["docs/reference/limits.md"] = _limits()
     made["docs/reference/command-line.md"] = _command_line()
-    return made
+    return made | rbac.manifests(checks.values())
 
 
 def _property(check: Check, lines: list[Requirement]) -> str:
@@ -50,6 +51,7 @@ def _property(check: Check, lines: list[Requirement]) -> str:
         f"| needs | {needs} |",
         f"| reads | {', '.join(f'`{kind}`' for kind in check.all_reads) or 'nothing from the inventory'} |",
         f"| consent on a live cluster | {check.consent or 'none: it only reads'} |",
+        *([f"| makes in the lab | {', '.join(f'`{use}`' for use in check.uses)} |"] if check.uses else []),
         f"| a result holds for | {_days(check)} |",
         f"| source | [{source}](../../../{source}) |\n",
     ]

@@ -46,7 +46,9 @@ class Scenarios:
             run.cluster.kubeconfig,
             run.cluster.context,
             run.bundle,
-            servers=EmbeddedCluster.load(run.cluster.state).api_servers if run.cluster.state else (),
+            servers=EmbeddedCluster.load(run.cluster.state).api_servers
+            if run.cluster.state and run.cluster.kind == "embedded"
+            else (),
             in_force=run.policy.limit,
             progress=_now_and_then(run.say),
         )

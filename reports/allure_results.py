@@ -7,10 +7,9 @@ clusters never overwrite each other. (Allure's own file logger names its files a
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from allure_commons.types import Severity as AllureSeverity
 
 from reports import evidence
 from reports.properties import PropertyInfo
-from reports.record import NAMESPACE, Finding, Record, explain
+from reports.record import Finding, Record, explain, uuid5
 from reports.timeline import Timeline, draw
 from reports.view import Group, View
 from reports.words import BREAKS, Severity, Verdict
@@ -238,7 +237,7 @@ class _Attachments:
 
     def _attach(self, key: str, name: str, suffix: str, content: Callable[[], bytes]) -> dict[str, str]:
         if key not in self._made:
-            prefix = uuid.uuid5(NAMESPACE, f"attachment\n{key}")
+            prefix = uuid5(f"attachment\n{key}")
             source = ATTACHMENT_PATTERN.format(prefix=prefix, ext=suffix.removeprefix("."))
             (self._folder / source).write_bytes(content())
             self._made[key] = {"name": name, "source": source, "type": _ATTACHED[suffix]}
@@ -283,6 +282,7 @@ def _executor(view: View) -> dict[str, Any]:
     }
 
 
+@cache  # a run knows as many moments as it lasted seconds
 def _milliseconds(moment: str) -> int:
     try:
         return int(datetime.fromisoformat(moment).timestamp() * 1000)
@@ -291,11 +291,11 @@ def _milliseconds(moment: str) -> int:
 
 
 def _uuid(group: Group) -> str:
-    return str(uuid.uuid5(NAMESPACE, f"allure\n{group.cluster}\n{group.property}\n{group.namespace}"))
+    return uuid5(f"allure\n{group.cluster}\n{group.property}\n{group.namespace}")
 
 
 def _hex(kind: str, group: Group) -> str:
-    return uuid.uuid5(NAMESPACE, f"{kind}\n{group.cluster}\n{group.property}\n{group.namespace}").hex
+    return uuid5(f"{kind}\n{group.cluster}\n{group.property}\n{group.namespace}").replace("-", "")
 
 
 def _put(path: Path, value: Any) -> None:

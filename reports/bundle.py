@@ -55,9 +55,13 @@ class Bundle:
 
     def append(self, records: Iterable[Record]) -> None:
         """Add records, a canonical line each. They are with the operating system when this returns."""
+        self.append_plain(record.as_json() for record in records)
+
+    def append_plain(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Like `append`, for records as the JSON values that `Record.as_json` makes."""
         if self._records is None:
             raise BundleError(f"the records of {self.folder} are closed; nothing can be added to a finished run")
-        lines = b"".join(canonical(record.as_json()) + b"\n" for record in records)
+        lines = b"".join(canonical(record) + b"\n" for record in records)
         with clear_errors(f"cannot write {RECORDS}"):
             while lines:
                 lines = lines[os.write(self._records, lines) :]

@@ -20,6 +20,8 @@ def paths(folder: Path, records: Iterable[Record]) -> list[str]:
         for path in record.evidence:
             stem = path.removesuffix(TIMELINE) if path.endswith(TIMELINE) else str(PurePosixPath(path).with_suffix(""))
             named |= {path, stem + TIMELINE, stem + ".svg"}
+    if not named:
+        return []
     root = folder.resolve()
     # what a record names must not lead out of the bundle
     return sorted(path for path in named if (file := (root / path)).is_file() and file.resolve().is_relative_to(root))

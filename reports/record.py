@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,15 @@ from reports.words import Severity, Verdict
 
 NAMESPACE = uuid.UUID("6f1d3a52-6f0b-5d0e-9a56-3f6b6e1c8a11")
 """The UUIDv5 namespace of record ids, so that the same cluster, property and subject give the same id in every run."""
+
+
+def uuid5(name: str) -> str:
+    """The UUIDv5 of a name in NAMESPACE: what `uuid.uuid5` gives, without its objects, at a fifth of the time."""
+    digest = bytearray(hashlib.sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50  # the version and the variant of RFC 9562
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,7 @@ class Record:
     @builtins.property
     def id(self) -> str:
         """The record's UUIDv5, made from cluster, property and subject."""
-        return str(uuid.uuid5(NAMESPACE, f"{self.cluster}\n{self.property}\n{self.subject}"))
+        return uuid5(f"{self.cluster}\n{self.property}\n{self.subject}")
 
     @builtins.property
     def area(self) -> str:
@@ -105,18 +115,16 @@ class Record:
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Record:
         """Read a record back. Raises KeyError or ValueError for a line that is no record."""
-        known = {**plain}
+        known = {
+            **plain,
+            "verdict": Verdict(plain["verdict"]),
+            "severity": Severity(plain["severity"]),
+            "findings": tuple(Finding(**finding) for finding in plain.get("findings", ())),
+            "measures": tuple(Measure(**measure) for measure in plain.get("measures", ())),
+            "evidence": tuple(plain.get("evidence", ())),
+        }
         claimed = known.pop("id")
-        record = cls(
-            **{
-                **known,
-                "verdict": Verdict(known["verdict"]),
-                "severity": Severity(known["severity"]),
-                "findings": tuple(Finding(**finding) for finding in known.get("findings", ())),
-                "measures": tuple(Measure(**measure) for measure in known.get("measures", ())),
-                "evidence": tuple(known.get("evidence", ())),
-            }
-        )
+        record = cls(**known)
         if record.id != claimed:
             raise ValueError(f"the record's id {claimed} is not the id of {record.property} on {record.subject}")
         return record
@@ -147,8 +155,10 @@ def canonical(value: Any) -> bytes:
     A smaller or larger float, an integer beyond 2**53, NaN, infinity, a key that is no string and a lone surrogate
     raise ValueError. Far faster than a pure-Python serialiser.
     """
-    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode()
+    return _ENCODER.encode(_plain(value)).encode()
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
@@ -156,9 +166,10 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, dict):
         try:
-            return {name: _plain(value[name]) for name in sorted(value, key=_utf16)}
-        except AttributeError as error:
+            names = sorted(value) if all(map(str.isascii, value)) else sorted(value, key=_utf16)
+        except (AttributeError, TypeError) as error:
             raise ValueError("a key that is not a string has no canonical form") from error
+        return {name: part if type(part := value[name]) is str else _plain(part) for name in names}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, float):
@@ -197,4 +208,4 @@ def rfc3339(moment: datetime) -> str:
     """A moment in UTC, to the second. Raises ValueError for a moment without a time zone."""
     if moment.tzinfo is None:
         raise ValueError("a moment in a record needs a time zone")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -7,15 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from fixtures.network_policies import WORLD_READS, Direction, Endpoint, Ports, World, world
+from fixtures.network_policies import CAPSULE_LABEL, WORLD_READS, Direction, Endpoint, Ports, World, world
 from fixtures.network_policies.kubernetes import Peer
 from fixtures.policy import Policy
 from fixtures.readiness import Findings, readiness
 from fixtures.subjects import Reader, WholeCluster
 from suites.network_policy.destinations import places
-
-CAPSULE_LABEL = "capsule.clastix.io/tenant"
-"""The label that Capsule puts on the namespaces of a tenant."""
 
 
 @dataclass(frozen=True)

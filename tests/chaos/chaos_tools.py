@@ -11,9 +11,9 @@ import chaos.test_member_loss
 from chaos import mutex
 from chaos.experiment import Plan, load
 from chaos.ground import Ground
-from fixtures.undo import Journal
 from fixtures.readiness import CHECKS, Findings
 from fixtures.subjects import WholeCluster
+from fixtures.undo import Journal
 
 MODULES = {chaos.test_leader_failover.__name__, chaos.test_member_loss.__name__}
 """The modules that declare the checks of chaos; importing them fills CHECKS."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from chaos import mutex
 from chaos.servers import Servers
-from fixtures.undo import Journal
 from fixtures.clusters.embedded.handle import EmbeddedCluster
+from fixtures.undo import Journal
 
 ROOT = Path(__file__).parents[2]
 RUNNER = """

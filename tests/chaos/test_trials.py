@@ -15,9 +15,9 @@ from chaos.bridge import BridgeError, Outcome
 from chaos.experiment import load
 from chaos.ground import Ground
 from chaos.trial import STOP_FILE, Trial
-from fixtures.undo import Journal
 from fixtures.policy import Policy
 from fixtures.readiness import Decided
+from fixtures.undo import Journal
 from reports.words import Verdict
 from tests.chaos.chaos_tools import changed, findings_of, left_behind, processes
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.build.errors import BuildError
 from fixtures.clusters.embedded import download
 from fixtures.clusters.embedded.binaries import find_or_make
 from fixtures.clusters.embedded.download import DownloadError, Origins, artifacts, fetch, fetch_programs
-from fixtures.clusters.embedded.errors import BinariesError
 from fixtures.clusters.embedded.progress import Progress
 from fixtures.clusters.embedded.versions import PROGRAMS, VERSIONS, architecture
 
@@ -211,7 +211,7 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 def test_a_full_disk_is_named(site: Site) -> None:
     site.files["/program"] = CONTENT
 
-    with pytest.raises(BinariesError, match="is full: free some space, or set XDG_CACHE_HOME"):
+    with pytest.raises(BuildError, match="is full: free some space, or set XDG_CACHE_HOME"):
         fetch(f"{site.url}/program", sha256(CONTENT))
 
 
@@ -220,7 +220,7 @@ def test_a_full_disk_leaves_no_entry_in_the_cache() -> None:
     def make(folder: Path, _: Progress) -> None:
         (folder / "kube").write_bytes(CONTENT)
 
-    with pytest.raises(BinariesError, match="is full"):
+    with pytest.raises(BuildError, match="is full"):
         find_or_make(Progress(None), make)
 
 

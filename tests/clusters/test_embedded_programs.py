@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.clusters.embedded import compiler, download, installed, versions
+from fixtures.build import go as go_module
+from fixtures.build.errors import BuildError
+from fixtures.clusters.embedded import download, installed, versions
 from fixtures.clusters.embedded.binaries import find_or_make
-from fixtures.clusters.embedded.errors import BinariesError
 from fixtures.clusters.embedded.processes import Process
 from fixtures.clusters.embedded.progress import Progress
 from fixtures.clusters.embedded.versions import GO_VERSION, PROGRAMS, VERSIONS
@@ -108,7 +109,7 @@ def test_what_is_made_once_is_found_the_second_time(home: Path) -> None:
     assert first.command("etcd") == [str(home / "control-plane" / versions.digest() / "kube"), "etcd"]
 
 
-@pytest.mark.parametrize("failure", [BinariesError("broken"), KeyboardInterrupt()])
+@pytest.mark.parametrize("failure", [BuildError("broken"), KeyboardInterrupt()])
 def test_a_build_that_does_not_end_well_leaves_the_cache_clean(home: Path, failure: BaseException) -> None:
     def make(folder: Path, _: Progress) -> None:
         (folder / "kube").touch()
@@ -137,7 +138,7 @@ def test_an_incomplete_build_is_an_error(home: Path) -> None:
         whole(folder, progress)
         (folder / "kwok").unlink()
 
-    with pytest.raises(BinariesError, match="not complete: remove that folder"):
+    with pytest.raises(BuildError, match="not complete: remove that folder"):
         find_or_make(Progress(None), half)
     assert home.exists()
 
@@ -196,7 +197,7 @@ def test_without_internet_the_programs_are_compiled(home: Path, go: Callable[[st
 def test_a_failing_build_says_what_to_do(home: Path, go: Callable[[str], None], build: str, message: str) -> None:
     go(build)
 
-    with pytest.raises(BinariesError) as failure:
+    with pytest.raises(BuildError) as failure:
         find_or_make(Progress(None))
 
     assert message in str(failure.value)
@@ -206,17 +207,17 @@ def test_a_failing_build_says_what_to_do(home: Path, go: Callable[[str], None], 
 def test_modules_that_cannot_be_fetched_are_the_network(go: Callable[..., None]) -> None:
     go("true", 'echo "go: k8s.io/api@v1: dial tcp 127.0.0.1:9: connect: connection refused"; exit 1')
 
-    with pytest.raises(BinariesError, match="fetching the Go modules needs the network"):
+    with pytest.raises(BuildError, match="fetching the Go modules needs the network"):
         find_or_make(Progress(None))
 
 
 def test_an_old_go_is_not_used(home: Path, go: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     go("true", version="1.10")
     installs: list[Path] = []
-    monkeypatch.setattr(compiler, "_install_go", lambda folder, *_: installs.append(folder))
+    monkeypatch.setattr(go_module, "_install_go", lambda folder, *_: installs.append(folder))
     said = io.StringIO()
 
-    program = compiler.find_go(Progress(said))
+    program = go_module.find_go(Progress(said))
 
     assert program == home / "go" / WANTED / "go" / "bin" / "go"
     assert len(installs) == 1
@@ -297,7 +298,7 @@ def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
 
-    with pytest.raises(BinariesError, match="set XDG_CACHE_HOME to a folder that can"):
+    with pytest.raises(BuildError, match="set XDG_CACHE_HOME to a folder that can"):
         find_or_make(Progress(None), whole)
 
 

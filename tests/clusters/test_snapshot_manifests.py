@@ -291,6 +291,13 @@ def test_versions_and_fingerprints(tmp_path: Path) -> None:
     assert second.fingerprint() != first
 
 
+def test_the_files_are_read_once_in_a_run(tmp_path: Path) -> None:
+    file = write(tmp_path / "in" / "a.yaml", thing("Pod", "a"))
+    cluster = open_snapshot((tmp_path / "in",), tmp_path / "shared")
+    file.unlink()
+    assert names(Inventory.open(cluster, None, tmp_path / "shared"), "pods") == ["a"]
+
+
 def test_a_snapshot_as_a_cluster(tmp_path: Path) -> None:
     write(tmp_path / "My Dump" / "a.yaml", thing("Pod", "a"))
     cluster = open_snapshot((tmp_path / "My Dump",))

@@ -68,7 +68,7 @@ def test_a_wrong_policy_file(text: str, said: str, tmp_path: Path) -> None:
         (["--cluster", "snapshot"], "needs --manifests"),
         (["--cluster", "snapshot", "--manifests", "/nowhere"], "/nowhere"),
         (["--cluster", "live", "--kubeconfig", "/nowhere"], "/nowhere"),
-        (["--cluster", "kind"], "not served yet"),
+        (["--cluster", "kind", "--platform", "broken"], "--platform broken is for --cluster embedded"),
         (["--members", "2"], "odd number"),
         (["--cluster", "embeded"], "invalid choice"),
     ],

@@ -50,7 +50,7 @@ def test_the_policy_file_overrides_the_table_of_limits() -> None:
         ("profle: production", "unknown key; did you mean 'profile'?"),
         ("profile: prodution", "unknown profile 'prodution'; did you mean 'production'?"),
         ("waivers: [{property: a.b}]", "waivers.0.reason: Field required"),
-        ("scope: {consent: [laod]}", "Input should be 'load' or 'disruption'"),
+        ("scope: {consent: [laod]}", "Input should be 'probes', 'load' or 'disruption'"),
         ("thresholds: {nonsense: 3}", "unknown threshold 'nonsense'"),
         ("- a list", "a mapping is expected at the top, not list"),
         ("a: [", "is not YAML"),

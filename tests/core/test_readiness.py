@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from fixtures.readiness import CHECKS, CheckError, Findings, readiness
-from fixtures.subjects import NOUNS, Workload
+from fixtures.subjects import NOUNS, Reader, Subject, Workload, noun
 from reports.words import Verdict
 
 PROSE = """The state that is wanted.
@@ -73,3 +74,14 @@ def every_check() -> None:
 
     assert load()
     assert NOUNS
+
+
+def test_a_noun_may_be_a_generator_though_its_subjects_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(NOUNS, "thing", raising=False)
+
+    @noun("thing", reads=(), none="there is no thing")
+    def things(reader: Reader) -> Iterator[Subject]:
+        yield Subject({"kind": "Thing", "metadata": {"name": "one"}})
+
+    found = NOUNS.pop("thing").find(None)  # type: ignore[arg-type]  # it reads nothing
+    assert [[one.name for one in found] for _ in range(2)] == [["Thing one"]] * 2

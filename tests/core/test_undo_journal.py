@@ -47,7 +47,7 @@ def test_a_running_runner_is_not_abandoned_and_a_dead_one_is(tmp_path: Path) -> 
     assert not Journal.open(tmp_path, "r1", "an-experiment").abandoned
     code = "import sys, pathlib; from fixtures.undo import Journal; Journal.open(pathlib.Path(sys.argv[1]), 'r2', 'x')"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=Path(__file__).parents[2])
-    assert Journal.read(tmp_path / "chaos" / "r2.undo").abandoned
+    assert Journal.read(tmp_path / "undo" / "r2.undo").abandoned
 
 
 def test_a_settled_journal_is_gone(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_settled_journal_is_gone(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_stops_everything(tmp_path: Path) -> None:
-    (tmp_path / "chaos").write_text("a file where the folder should be")
+    (tmp_path / "undo").write_text("a file where the folder should be")
     with pytest.raises(UndoError, match="nothing was done"):
         Journal.open(tmp_path, "r1", "an-experiment")
 

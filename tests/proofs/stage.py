@@ -29,14 +29,16 @@ DEADLINE = 240.0
 class Stage:
     """A cluster on which cases are played. Cases that share the stage are set up together, since that is far faster."""
 
-    def __init__(self, cluster: Cluster, api: Api, folder: Path, cases: Sequence[Case]) -> None:
+    def __init__(self, cluster: Cluster, api: Api, folder: Path, cases: Sequence[Case], image: str = "") -> None:
         self.cluster = cluster
+        self.image = image
         self.api = api
         self.folder = folder
         self.names = {case.id: f"proof-{number}" for number, case in enumerate(cases)}
         self._runs = 0
         shared = [case for case in cases if not case.alone]
-        self._make_room()
+        if "simulated-nodes" in cluster.capabilities:
+            self._make_room()
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(self._set_up, shared))
         for case in shared:
@@ -54,11 +56,14 @@ class Stage:
         name = self.names[case.id]
         plain = {"scope": {"include": [name]}, **_filled(case.policy, name)}
         loaded = LoadedPolicy(policy=Policy.model_validate(plain), path="", digest="", required=())
-        run = Run(self.cluster, loaded, shared, self.folder, "cluster", ())
+        run = Run(self.cluster, loaded, shared, self.folder, "cluster", (), probes=(self.image, "", ""))
         check = load()[case.property_id]
         function = getattr(__import__(check.module, fromlist=["_"]), check.function)
         [group] = groups(run, check)
-        records = judge(run, check, group, function, given(run, check, function))
+        try:
+            records = judge(run, check, group, function, given(run, check, function))
+        finally:
+            run.close()
         subject = _filled(case.subject, name)
         found = [record for record in records if record.subject == subject or not subject]
         assert len(found) == 1, f"{case.id}: no single record of {subject!r} among {[r.subject for r in records]}"

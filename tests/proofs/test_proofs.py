@@ -18,8 +18,12 @@ CASES: list[Case] = [case for area in AREAS for case in importlib.import_module(
 PROVED_ELSEWHERE = ("chaos.", "load.")
 """Experiments and scenarios are proved by tests/chaos and tests/load, where the defect is a fault, not an object."""
 
+ON_PODS = frozenset({"pods", "traffic", "node-access"})
+"""What needs running containers is proved by tests/kind."""
+
 STATIC = sorted(
-    (check for check in load().values() if not check.module.startswith(PROVED_ELSEWHERE)), key=lambda c: c.id
+    (check for check in load().values() if not check.module.startswith(PROVED_ELSEWHERE) and not check.needs & ON_PODS),
+    key=lambda c: c.id,
 )
 
 

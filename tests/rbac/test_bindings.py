@@ -37,6 +37,9 @@ def group(name: str) -> Raw:
     return {"kind": "Group", "name": name}
 
 
+KUBELET_CLIENT = {"kind": "User", "name": "kube-apiserver-kubelet-client"}
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "platform"),
     [
@@ -80,6 +83,9 @@ def test_the_platform_is_told_from_everybody_else(kind: str, name: str, platform
         (bound(group("system:serviceaccounts:lab")), {"include": ["shop"]}, False),
         (bound(group("system:masters"), role="cluster-admin"), {}, False),
         (bound(group("kubeadm:cluster-admins"), role="cluster-admin"), {}, False),
+        (bound(KUBELET_CLIENT, role="system:kubelet-api-admin"), {}, False),
+        (bound(KUBELET_CLIENT, role="cluster-admin"), {}, True),
+        (bound(group("ops"), role="system:kubelet-api-admin"), {}, True),
     ],
 )
 def test_a_binding_is_judged_within_the_scope(raw: Raw, scope: Raw, judged: bool) -> None:

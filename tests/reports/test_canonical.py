@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import uuid
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.record import Record, canonical
+from reports.record import NAMESPACE, Record, canonical, uuid5
 from tests.reports import sample
 
 NUMBERS = st.one_of(
@@ -38,11 +39,29 @@ def test_what_was_read_back_has_the_same_canonical_form(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [math.nan, math.inf, -math.inf, 1e-9, 1e22, 2**53, -(2**60), {1: "key"}, {None: 1}, "\ud800", {"\udfff": 1}],
+    [
+        math.nan,
+        math.inf,
+        -math.inf,
+        1e-9,
+        1e22,
+        2**53,
+        -(2**60),
+        {1: "key"},
+        {None: 1},
+        {"é": 1, 2: 1},
+        "\ud800",
+        {"\udfff": 1},
+    ],
 )
 def test_what_has_no_canonical_form_here_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         canonical(value)
+
+
+@given(TEXTS)
+def test_uuids_are_those_of_the_standard_library(name: str) -> None:
+    assert uuid5(name) == str(uuid.uuid5(NAMESPACE, name))
 
 
 def test_keys_are_sorted_by_utf_16() -> None:

@@ -1,0 +1,1 @@
+"""What stands between a request and the store: webhooks and policies that change or refuse it."""

@@ -1,0 +1,1 @@
+"""What rules and regulations ask for beyond the other areas."""

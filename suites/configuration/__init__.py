@@ -1,0 +1,1 @@
+"""How configuration gets into the cluster."""

@@ -1,0 +1,1 @@
+"""How new versions arrive, and how bad ones are stopped and taken back."""

@@ -1,0 +1,1 @@
+"""Properties of name service: name servers, and what Services resolve to."""

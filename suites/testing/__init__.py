@@ -1,0 +1,1 @@
+"""Faults on purpose: what the cluster does when something is killed."""
