@@ -14,7 +14,6 @@ ROLLING = "delivery.rolling-update-loses-no-request"
 BAD = "delivery.bad-rollout-stops"
 DRAIN = "high-availability.pdb-protects-on-drain"
 HEALING = "operations.self-healing"
-KILL = "testing.chaos-kill-pods"
 PREEMPTS = "workloads.priority-preempts"
 DEPLOYMENTS, BUDGETS = ("apps", "v1", "deployments"), ("policy", "v1", "poddisruptionbudgets")
 NOT_THE_CLIENT = "!has(object.metadata.name) || object.metadata.name != 'client'"
@@ -181,19 +180,6 @@ CASES: list[Case] = [
         policy={"thresholds": {"operations.replacement": 6}},
         arrange=changed(
             "healing", f"op: 'replace', path: '{CONTAINER}/args', value: ['serve', '--start-delay', '12s']"
-        ),
-    ),
-    near_miss(KILL, "as it is"),
-    defect(
-        KILL,
-        "pods are called ready before they serve",
-        observed="requests during the kill",
-        alone=True,
-        arrange=changed(
-            "kill",
-            f"op: 'replace', path: '{CONTAINER}/args', value: ['serve', '--start-delay', '3s']",
-            f"op: 'remove', path: '{CONTAINER}/readinessProbe'",
-            only=NOT_THE_CLIENT,
         ),
     ),
     near_miss(PREEMPTS, "as it is"),

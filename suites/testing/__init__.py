@@ -1,1 +1,0 @@
-"""Faults on purpose: what the cluster does when something is killed."""
