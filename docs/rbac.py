@@ -43,8 +43,8 @@ RBAC cannot grant the metadata of Secrets without their values; kubeworthy asks 
 client refuses to send anything else. Who does not want to rely on that removes `secrets`: what needs them is then
 not assessed, by name.""",
     "probes": f"""\
-What `--consent probes --probe-namespace {NAMESPACE}` needs beside read-only.yaml: rights in one namespace only. What needs a
-namespace of its own, or several, is then not assessed, by name.""",
+What `--consent probes --probe-namespace {NAMESPACE}` needs beside read-only.yaml: rights in one namespace only, and LIST of what
+only these checks read. What needs a namespace of its own, or several, is then not assessed, by name.""",
     "chaos": """\
 What `--consent probes --consent disruption` needs beside read-only.yaml: namespaces of the run's own, with what is made in
 them, and the disruption of nodes and of pods that are not the run's. For clusters that may be disturbed.""",
@@ -54,8 +54,9 @@ them, and the disruption of nodes and of pods that are not the run's. For cluste
 def manifests(checks: Iterable[Check]) -> dict[str, str]:
     """The manifests: path from the root of the project -> text."""
     known = sorted(checks, key=lambda check: check.id)
+    reading = [check for check in known if not check.consent]
     probing = [check for check in known if check.consent == "probes"]
-    using = [check for check in known if check.uses]
+    using = [check for check in known if check.consent]
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {**_named(NAME), "namespace": NAMESPACE}}
     space = {
         "apiVersion": "v1",
@@ -63,9 +64,12 @@ def manifests(checks: Iterable[Check]) -> dict[str, str]:
         "metadata": {**_named(NAMESPACE), "labels": {**LABELS, **_RESTRICTED}},
     }
     levels = {
-        "read-only": [space, account, *_cluster_wide("read-only", read_rules(known))],
-        "probes": _inside("probes", use_rules(probing, namespaced=True)),
-        "chaos": _cluster_wide("chaos", use_rules(using)),
+        "read-only": [space, account, *_cluster_wide("read-only", read_rules(reading))],
+        "probes": [
+            *_inside("probes", use_rules(probing, namespaced=True)),
+            *_cluster_wide("probes", read_rules(probing, beside=reading)),
+        ],
+        "chaos": _cluster_wide("chaos", [*read_rules(using, beside=reading), *use_rules(using)]),
     }
     return {f"deploy/rbac/{level}.yaml": _text(level, documents) for level, documents in levels.items()}
 
@@ -73,14 +77,17 @@ def manifests(checks: Iterable[Check]) -> dict[str, str]:
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
-def read_rules(checks: Iterable[Check]) -> list[dict[str, Any]]:
-    """One rule for each API group: the kinds that the checks read, to be listed."""
+def read_rules(checks: Iterable[Check], beside: Iterable[Check] = ()) -> list[dict[str, Any]]:
+    """One rule for each API group: the kinds that the checks read and those `beside` them do not, to be listed."""
     groups: dict[str, set[str]] = defaultdict(set)
-    for check in checks:
-        for kind in check.all_reads:
-            resource, group = split(kind)
-            groups[group].add(resource)
+    for kind in _kinds(checks) - _kinds(beside):
+        resource, group = split(kind)
+        groups[group].add(resource)
     return [_rule(group, resources, ("list",)) for group, resources in sorted(groups.items())]
+
+
+def _kinds(checks: Iterable[Check]) -> set[str]:
+    return {kind for check in checks for kind in check.all_reads}
 
 
 def use_rules(checks: Iterable[Check], *, namespaced: bool = False) -> list[dict[str, Any]]:
