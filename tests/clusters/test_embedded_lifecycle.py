@@ -123,7 +123,7 @@ def test_up_status_and_down(run: Run) -> None:
     down = run("down", "--name", "mine")
     assert (down.returncode, down.stdout) == (0, "The cluster mine is down.\n")
     assert _none_runs(processes)
-    assert run("status").stdout == "no embedded cluster is up\n"
+    assert run("status").stdout == "no cluster is up\n"
     assert run("status", "--name", "mine").returncode == 1
 
 

@@ -6,7 +6,7 @@ import ipaddress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixtures.network_policies import EVERYTHING, NOTHING, Endpoint, Policies, Ports, network
@@ -94,7 +94,7 @@ SPACES = {"one": {"app": "a"}, "two": {"tier": "b", "app": "b"}}
 
 
 @given(several, pods, pods)
-@settings(max_examples=500)
+@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 def test_flow_agrees_with_the_reference(raws: list[Raw], source: Raw, target: Raw) -> None:
     flow = Policies(raws).flow(endpoint(source), endpoint(target))
 
