@@ -19,7 +19,8 @@ from fixtures.plugin.run import Run
 from reports.record import Record
 from reports.words import Verdict
 
-STATIC = {check.id: check for check in load().values() if check.module.startswith("suites.")}
+STATIC = {check.id: check for check in load().values() if check.module.startswith("suites.") and not check.consent}
+"""What is read off the objects; what is tried out is judged by `make ready`, in the lab of a run."""
 ACCEPTED = {Verdict.PASS, Verdict.WAIVED, Verdict.NOT_APPLICABLE, Verdict.NOT_ASSESSED}
 
 
